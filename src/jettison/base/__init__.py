@@ -1,0 +1,1 @@
+"""What every floor stands on: errors, spans, digests, canonical JSON. Imports nothing of jettison."""

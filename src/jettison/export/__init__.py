@@ -1,0 +1,1 @@
+"""Images to where people want them: OCI layout, docker archive, rootfs tar, directory."""

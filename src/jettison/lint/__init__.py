@@ -1,0 +1,1 @@
+"""Build checks: one rule a file, reading syntax and plan only."""

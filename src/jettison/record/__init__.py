@@ -1,0 +1,1 @@
+"""What happened in a build: typed data with a schema number. Knows base alone."""

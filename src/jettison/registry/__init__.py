@@ -1,0 +1,1 @@
+"""Images from registries: rules as generators in flow, the socket in wire alone."""

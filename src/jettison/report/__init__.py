@@ -1,0 +1,1 @@
+"""Texts and pages made from the build record alone."""

@@ -1,0 +1,258 @@
+"""What the keeper is asked: frozen requests and replies, one pair a kind of work. Plain data, framed as msgpack.
+
+Paths here are absolute paths of this machine; they are made by the store just before a request is sent, and stand in no
+key and no record. A `Tree` is the layer stack of a step: snapshot directories (head, manifest, files/), bottom first.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from jettison.plan.ops import AnyOp, RunFile
+
+STORE_VERSION = 1
+
+
+class Tree(msgspec.Struct, frozen=True, tag=True):
+    """A layer stack: snapshot directories, bottom first."""
+
+    snapshots: tuple[str, ...]
+
+
+class Directory(msgspec.Struct, frozen=True, tag=True):
+    """A directory of the user (a build context): every owner is 0:0, and what `ignore` matches is not there."""
+
+    root: str
+    ignore: tuple[str, ...] = ()
+
+
+Readable = Tree | Directory
+
+
+class Request(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """The root of all requests."""
+
+
+class BoundTree(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """A bind mount of `source` (absolute, in the readable's root) at `target`. Writes go nowhere."""
+
+    target: str
+    of: Readable
+    source: str = "/"
+    readonly: bool = True
+
+
+class BoundCache(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """A cache directory of this machine at `target`: locked by the driver; made, with its owner and mode, here."""
+
+    target: str
+    directory: str
+    readonly: bool = False
+    mode: int = 0o755
+    uid: int = 0
+    gid: int = 0
+    seed: Readable | None = None
+    seed_source: str = "/"
+
+
+class BoundTmpfs(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    target: str
+    size_bytes: int = 0
+
+
+class BoundSecret(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """Bytes shown as a file on a tmpfs; they touch no disk."""
+
+    target: str
+    data: bytes
+    mode: int = 0o400
+    uid: int = 0
+    gid: int = 0
+
+
+class BoundSocket(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """A unix socket of this machine (an ssh agent) at `target`."""
+
+    target: str
+    path: str
+    mode: int = 0o600
+    uid: int = 0
+    gid: int = 0
+
+
+AnyBound = BoundTree | BoundCache | BoundTmpfs | BoundSecret | BoundSocket
+
+
+class RunRequest(Request, frozen=True, kw_only=True):
+    """Run a process on `tree`; commit what it changed as a snapshot at `out` ("": throw it away, as in `jettison run`).
+
+    `scratch` is an empty directory on the store's filesystem. `user` is USER's text, looked up in the tree. `env` lacks
+    HOME unless the image sets it: it is then taken from passwd, else `/`. `stdin_fd`: the request may bring descriptors
+    for the process's standard streams; without, stdin is empty and output comes back as Output frames, line by line.
+    """
+
+    tree: Tree
+    out: str
+    scratch: str
+    args: tuple[str, ...]
+    env: tuple[tuple[str, str], ...]
+    cwd: str = "/"
+    user: str = ""
+    mounts: tuple[AnyBound, ...] = ()
+    files: tuple[RunFile, ...] = ()
+    network: str = "default"
+    security: str = "sandbox"
+    hostname: str = "buildkitsandbox"
+    shm_size_bytes: int = 64 * 1024 * 1024
+    extra_hosts: tuple[str, ...] = ()
+    interactive: bool = False
+
+
+class CopyRequest(Request, frozen=True, kw_only=True):
+    """Do a CopyOp, MkdirOp (no inputs) onto `tree` and commit the result at `out`.
+
+    `inputs` are the step's inputs from index 1 on, in order (index 0 is `tree`). `epoch` (seconds) replaces the time
+    of what the step itself makes (parents, WORKDIR), None is now.
+    """
+
+    op: AnyOp
+    tree: Tree
+    inputs: tuple[Readable, ...]
+    out: str
+    epoch: int | None = None
+
+
+class DigestRequest(Request, frozen=True, kw_only=True):
+    """The content digest of just what `op` reads of its input number `input`: mtime left out (design: two keys)."""
+
+    op: AnyOp
+    input: int
+    of: Readable
+
+
+class SnapshotDigestRequest(Request, frozen=True, kw_only=True):
+    """The content digest of a whole snapshot: every row, mtime left out."""
+
+    snapshot: str
+
+
+class PackRequest(Request, frozen=True, kw_only=True):
+    """A snapshot as a layer. `blobs`: the directory that gets the blob (named by hex digest); "" only hashes (diff_id).
+
+    `compression`: gzip, zstd or uncompressed. `clamp_epoch` (seconds) limits every mtime (rewrite-timestamp).
+    """
+
+    snapshot: str
+    blobs: str = ""
+    compression: str = "gzip"
+    clamp_epoch: int | None = None
+
+
+class UnpackRequest(Request, frozen=True, kw_only=True):
+    """A layer blob as a snapshot at `out`. `files` False writes the manifest alone (from the tar headers)."""
+
+    blob: str
+    media_type: str
+    diff_id: str
+    out: str
+    files: bool = True
+
+
+class ExportRequest(Request, frozen=True, kw_only=True):
+    """The flattened tree into directory or tar `dest` (`form`: dir or tar). `clamp_epoch` as in PackRequest."""
+
+    tree: Tree
+    dest: str
+    form: str
+    epoch: int | None = None
+
+
+class RemoveRequest(Request, frozen=True, kw_only=True):
+    """Remove paths of the store, whatever owns what is below them."""
+
+    paths: tuple[str, ...]
+
+
+class SizeRequest(Request, frozen=True, kw_only=True):
+    """The bytes on disk (blocks, links counted once) below each path."""
+
+    paths: tuple[str, ...]
+
+
+AnyRequest = (
+    RunRequest
+    | CopyRequest
+    | DigestRequest
+    | SnapshotDigestRequest
+    | PackRequest
+    | UnpackRequest
+    | ExportRequest
+    | RemoveRequest
+    | SizeRequest
+)
+
+
+class Reply(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """The root of all replies. A request is answered by any number of Output and Note frames, then one other reply."""
+
+
+class Output(Reply, frozen=True, kw_only=True):
+    """A piece of a step's output: `stream` 1 is stdout, 2 stderr; `data` ends at a line end or at 16 KiB."""
+
+    stream: int
+    data: bytes
+
+
+class Note(Reply, frozen=True, kw_only=True):
+    """A warning for people."""
+
+    text: str
+
+
+class Ran(Reply, frozen=True, kw_only=True):
+    """The process ended: `exit_code` as a shell gives it (128 + signal). `changed` False: the snapshot has no rows."""
+
+    exit_code: int
+    changed: bool = True
+
+
+class Copied(Reply, frozen=True, kw_only=True):
+    """`changed` False: nothing was created or replaced, and `out` does not exist."""
+
+    changed: bool
+    files: int = 0
+    size_bytes: int = 0
+
+
+class Digested(Reply, frozen=True, kw_only=True):
+    digest: str
+
+
+class Packed(Reply, frozen=True, kw_only=True):
+    """`digest` and `size_bytes` are of the blob ("" and 0 when only hashed); `diff_id` and `tar_bytes` of the tar."""
+
+    diff_id: str
+    tar_bytes: int
+    digest: str = ""
+    size_bytes: int = 0
+
+
+class Unpacked(Reply, frozen=True, kw_only=True):
+    rows: int
+
+
+class Done(Reply, frozen=True, kw_only=True):
+    """`sizes` answers SizeRequest."""
+
+    sizes: tuple[int, ...] = ()
+
+
+class Failed(Reply, frozen=True, kw_only=True):
+    """What went wrong: `kind` names a class of jettison.base.errors (InputError, HostError, ...)."""
+
+    kind: str
+    message: str
+    hint: str | None = None
+
+
+AnyReply = Output | Note | Ran | Copied | Digested | Packed | Unpacked | Done | Failed

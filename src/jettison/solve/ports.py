@@ -1,0 +1,107 @@
+"""The world as the solver sees it: four ports, each a page of promises. Fakes that pass the same contracts: tests.
+
+Everything that crosses a port is a frozen value of digests and specs: never a live object, never a path of this
+machine. So a later adapter may run a ready step elsewhere.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from jettison.plan.graph import Step
+from jettison.plan.ops import AnyOp
+from jettison.record.model import AnyEvent, KeyPart
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What a step yielded.
+
+    `id` is its identity: what the keys of later steps build on. `layers` is the whole stack, bottom first; `added` the
+    part of it that is this step's own (empty when nothing changed). A layer id is `sha256:...` (a base's diff_id) or
+    the store's own name of a snapshot.
+    """
+
+    id: str
+    layers: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+
+
+class Key(msgspec.Struct, frozen=True, kw_only=True):
+    """A cache key with the parts it was made of, in order."""
+
+    digest: str
+    parts: tuple[KeyPart, ...] = ()
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """An earlier result of the same op: what a re-run is compared with, and what a miss explains itself by."""
+
+    result: Result
+    parts: tuple[KeyPart, ...] = ()
+
+
+class ResultCache(Protocol):
+    """Results by key. Durable, shared by builds that run at the same time, never wrong: at worst it forgets."""
+
+    def find(self, key: str) -> Result | None:
+        """The result saved under `key`, if every layer it added is still whole; pins it for this build."""
+
+    def save(self, keys: tuple[Key, ...], op_digest: str, site: str, result: Result) -> None:
+        """Remember `result` under every key, atomically. `op_digest` and `site` (stage and line) make it findable as
+        a candidate. Saving a key again replaces what it meant.
+        """
+
+    def candidates(self, op_digest: str) -> tuple[Candidate, ...]:
+        """Earlier results of the op with that digest, newest first, at most 8."""
+
+    def last_at(self, site: str) -> Candidate | None:
+        """The newest result at that site, whatever its op: what `why rebuilt` compares with."""
+
+
+class Inputs(Protocol):
+    """What steps read, as digests. May be asked from several threads at once."""
+
+    def identity(self, op: AnyOp) -> str:
+        """The identity of a source op without its bytes: an image's digest, a commit, an ETag's or body's digest.
+        LocalOp has none and is never asked. Raises InputError or NetworkError.
+        """
+
+    def local_digest(self, step: Step, index: int) -> tuple[str, tuple[KeyPart, ...]]:
+        """The content digest of just what `step` reads of its input number `index`, a LocalOp; and its parts (a file
+        or directory each), so that a miss can name the file. Raises InputError for a missing path.
+        """
+
+    def stack_digest(self, step: Step, index: int, layers: tuple[str, ...]) -> str:
+        """The same of a layer stack. Raises InputError for a missing path."""
+
+    def layer_digest(self, layer: str) -> str:
+        """The content digest of a whole layer, mtime left out. Computed once and remembered with the layer."""
+
+
+class Executor(Protocol):
+    """Runs steps. Called from several threads at once; each call ends its own processes before it returns or raises."""
+
+    def execute(self, step: Step, inputs: tuple[Result | None, ...], emit: Emit) -> tuple[str, ...]:
+        """Run the step on its inputs' results (None for a LocalOp) and return the layers it added, () when it changed
+        nothing. Output lines and progress go to `emit`. Raises StepError, InputError,
+        NetworkError, HostError, Cancelled. A failed step leaves nothing behind.
+        """
+
+    def discard(self, layers: tuple[str, ...]) -> None:
+        """Forget layers that `execute` returned and that will not be used (an equal earlier result was found)."""
+
+
+class Emit(Protocol):
+    """Where events go. Never raises, never blocks for long; called from any thread."""
+
+    def __call__(self, event: AnyEvent) -> None:
+        """Take one event; `at_ms` is filled in by the one who collects."""
+
+
+class Cancel(Protocol):
+    """Asked between actions: has the caller asked to stop?"""
+
+    def is_set(self) -> bool:
+        """True from the moment of the request on."""

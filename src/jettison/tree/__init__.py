@@ -1,0 +1,1 @@
+"""File trees: rows, manifests, views through a layer stack, copy rules, change detection, content digests."""
