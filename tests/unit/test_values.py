@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from jettison.plan import ops
+from jettison.planning import ops
 from jettison.record import model
 from jettison.sandbox import spec
 

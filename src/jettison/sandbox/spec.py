@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from jettison.plan.ops import AnyOp, RunFile
+from jettison.planning.ops import AnyOp, RunFile
 
 STORE_VERSION = 1
 

@@ -10,8 +10,8 @@ from typing import Protocol
 
 import msgspec
 
-from jettison.plan.graph import Step
-from jettison.plan.ops import AnyOp
+from jettison.planning.graph import Step
+from jettison.planning.ops import AnyOp
 from jettison.record.model import AnyEvent, KeyPart
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from jettison.base.errors import Location
 from jettison.oci.documents import HistoryEntry, ImageConfig
-from jettison.plan.ops import AnyOp
+from jettison.planning.ops import AnyOp
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):

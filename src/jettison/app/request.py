@@ -1,0 +1,78 @@
+"""What a caller asks of a build, and what it gets back: frozen values, made by the command line or by anyone."""
+
+from __future__ import annotations
+
+import msgspec
+
+from jettison.record.model import BuildRecord, ImageRecord
+
+
+class Secret(msgspec.Struct, frozen=True, kw_only=True):
+    """`--secret id=ID,src=PATH` or `,env=NAME`. Exactly one of `src` and `env` is set."""
+
+    id: str
+    src: str | None = None
+    env: str | None = None
+
+
+class SshAgent(msgspec.Struct, frozen=True, kw_only=True):
+    """`--ssh ID=PATH`: `path` None is $SSH_AUTH_SOCK."""
+
+    id: str = "default"
+    path: str | None = None
+
+
+class OutputSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """`-o`: where the result goes.
+
+    `type` is oci, docker, local, tar, image or cacheonly; `dest` a path (`-` is standard output). `as_tar` False writes
+    an OCI layout as a directory. `rewrite_timestamp` clamps every layer's times to the epoch. `compression` is gzip,
+    zstd or uncompressed.
+    """
+
+    type: str
+    dest: str = ""
+    as_tar: bool = True
+    compression: str = "gzip"
+    rewrite_timestamp: bool = False
+    names: tuple[str, ...] = ()
+
+
+class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One build. Every field means what the flag of the same name means to `docker buildx build`.
+
+    `context` is a directory, a URL or `-`. `dockerfile` is a path (None: `Dockerfile` in the context), or its text when
+    `dockerfile_text` is given. `build_args` with value None take the environment's. `store` None is the user's own.
+    `source_date_epoch` is in seconds. `jobs` 0 is as many as there are processors.
+    """
+
+    context: str = "."
+    dockerfile: str | None = None
+    dockerfile_text: str | None = None
+    target: str | None = None
+    tags: tuple[str, ...] = ()
+    build_args: dict[str, str | None] = {}
+    build_contexts: dict[str, str] = {}
+    labels: dict[str, str] = {}
+    secrets: tuple[Secret, ...] = ()
+    ssh: tuple[SshAgent, ...] = ()
+    platforms: tuple[str, ...] = ()
+    outputs: tuple[OutputSpec, ...] = ()
+    network: str = "default"
+    add_hosts: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+    shm_size_bytes: int = 64 * 1024 * 1024
+    no_cache: bool = False
+    no_cache_filter: tuple[str, ...] = ()
+    pull: bool = False
+    isolation: str | None = None
+    jobs: int = 0
+    store: str | None = None
+    source_date_epoch: int | None = None
+
+
+class BuildResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a build made: one image a platform, and the record of how."""
+
+    images: tuple[ImageRecord, ...]
+    record: BuildRecord
