@@ -1,0 +1,181 @@
+"""`jettison build`: flags to a BuildRequest, events to the terminal, the result to standard output."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from argparse import Namespace
+
+from jettison.app.request import BuildRequest, BuildResult, OutputSpec
+from jettison.base.errors import StepError, UsageError
+from jettison.cli import build_flags as flags
+from jettison.cli.arguments import Parser, say
+
+DESCRIPTION = """Build an image from a Dockerfile, as `docker buildx build` would.
+
+PATH is the build context: a directory, `-` (a tar, or a Dockerfile, on standard input), or the URL of a git
+repository or tar. Without -o the image stays in the local store: `jettison images`, `jettison run`.
+"""
+PROGRESS = ("auto", "plain", "quiet", "tty", "none", "rawjson")
+
+
+def run(args: list[str]) -> int:
+    """Parse, build, print. Returns the exit code."""
+    given = _parser().read(args)
+    request = _request(given)
+    if given.push:
+        raise UsageError("--push: pushing is not built yet", hint="-o type=oci,dest=app.tar and push it with skopeo")
+    from jettison.app.build import build
+    from jettison.cli.show import listener
+
+    quiet = given.quiet or given.progress in ("quiet", "none")
+    show = listener("quiet" if quiet else given.progress, sys.stderr)
+    try:
+        with show:
+            result = build(request, on_event=show, cancel=_cancel_on_signals())
+    except StepError as error:
+        _print_tail(error, show.streamed_output)
+        raise
+    _write_files(given, result)
+    if given.quiet:
+        print(result.images[0].config_digest if result.images else "")
+    return 0
+
+
+def _print_tail(error: StepError, already_shown: bool) -> None:
+    if error.tail and not already_shown:
+        say("------")
+        for line in error.tail:
+            say(line)
+        say("------")
+
+
+def _cancel_on_signals() -> threading.Event:
+    """An event that SIGTERM and Ctrl-C set: the build then ends its steps and raises Cancelled."""
+    import signal
+
+    cancel = threading.Event()
+
+    def stop(_number: int, _frame: object) -> None:
+        cancel.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    return cancel
+
+
+def _write_files(given: Namespace, result: BuildResult) -> None:
+    from jettison.cli.metadata import metadata_json
+
+    if given.iidfile and result.images:
+        _write(given.iidfile, result.images[0].config_digest.encode(), "--iidfile")
+    if given.metadata_file:
+        _write(given.metadata_file, metadata_json(result), "--metadata-file")
+
+
+def _write(path: str, data: bytes, flag: str) -> None:
+    aside = f"{path}.{os.getpid()}.part"
+    try:
+        with open(aside, "wb") as file:
+            file.write(data)
+        os.replace(aside, path)
+    except OSError as error:
+        raise UsageError(
+            f"{flag} {path}: {error.strerror}", hint="name a file in a directory that you may write"
+        ) from None
+
+
+def _request(given: Namespace) -> BuildRequest:
+    outputs = tuple(flags.output(text) for text in given.output)
+    if given.load and not outputs:
+        outputs = (OutputSpec(type="image"),)
+    text, dockerfile = _dockerfile(given)
+    return BuildRequest(
+        context=given.context,
+        dockerfile=dockerfile,
+        dockerfile_text=text,
+        target=given.target or None,
+        tags=tuple(given.tag),
+        build_args=dict(flags.build_arg(text) for text in given.build_arg),
+        build_contexts=dict(flags.pair(text, "--build-context") for text in given.build_context),
+        labels=dict(_label(text) for text in given.label),
+        secrets=tuple(flags.secret(text) for text in given.secret),
+        ssh=tuple(flags.ssh(text) for text in given.ssh),
+        platforms=tuple(part.strip() for text in given.platform for part in text.split(",") if part.strip()),
+        outputs=outputs,
+        network=given.network,
+        add_hosts=tuple(given.add_host),
+        allow=tuple(part for text in given.allow for part in text.split(",")),
+        shm_size_bytes=flags.size_bytes(given.shm_size, "--shm-size") if given.shm_size else 64 << 20,
+        no_cache=given.no_cache,
+        no_cache_filter=tuple(part for text in given.no_cache_filter for part in text.split(",") if part),
+        pull=given.pull,
+        isolation=given.isolation,
+        jobs=given.jobs,
+        source_date_epoch=_epoch(),
+    )
+
+
+def _label(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return name, value
+
+
+def _dockerfile(given: Namespace) -> tuple[str | None, str | None]:
+    """(text, path): `-f -` reads the text from standard input."""
+    if given.file != "-":
+        return None, given.file
+    if given.context == "-":
+        raise UsageError("invalid argument: can't use stdin for both build context and dockerfile")
+    return sys.stdin.buffer.read().decode("utf-8", "surrogateescape"), None
+
+
+def _epoch() -> int | None:
+    text = os.environ.get("SOURCE_DATE_EPOCH")
+    if not text:
+        return None
+    if not text.isdigit():
+        raise UsageError(f"SOURCE_DATE_EPOCH is seconds since 1970, not {text!r}")
+    return int(text)
+
+
+def _parser() -> Parser:
+    parser = Parser("build", "[OPTIONS] PATH|URL|-", DESCRIPTION)
+    add = parser.add_argument
+    many = {"action": "append", "default": []}
+    add("context", nargs="?", metavar="PATH", default=".", help="the build context (default: the current directory)")
+    add("-t", "--tag", metavar="NAME", **many, help="name of the image, in the local store and in what -o writes")  # type: ignore[arg-type]
+    add("-f", "--file", metavar="FILE", help="the Dockerfile (default: PATH/Dockerfile; `-`: standard input)")
+    add("-o", "--output", metavar="SPEC", **many, help="type=oci|docker|tar|local|image|cacheonly[,dest=PATH,...]")  # type: ignore[arg-type]
+    add("--target", metavar="STAGE", help="the stage to build (default: the last)")
+    add("--build-arg", metavar="NAME[=VALUE]", **many, help="value of an ARG; a bare name takes the environment's")  # type: ignore[arg-type]
+    add("--build-context", metavar="NAME=SPEC", **many, help="DIR, docker-image://REF, oci-layout://DIR[:TAG] or URL")  # type: ignore[arg-type]
+    add(
+        "--secret", metavar="SPEC", **many, help="id=NAME,src=FILE or id=NAME,env=VARIABLE, for RUN --mount=type=secret"
+    )  # type: ignore[arg-type]
+    add("--ssh", metavar="default|ID=SOCKET", **many, help="an ssh agent, for RUN --mount=type=ssh")  # type: ignore[arg-type]
+    add("--label", metavar="NAME=VALUE", **many, help="a label of the image")  # type: ignore[arg-type]
+    add("--platform", metavar="OS/ARCH", **many, help="the platform to build for (default: this machine's)")  # type: ignore[arg-type]
+    parser.flag("--no-cache", help="run every step")
+    add("--no-cache-filter", metavar="STAGE", **many, help="run every step of these stages")  # type: ignore[arg-type]
+    parser.flag("--pull", help="ask the registry again for every base")
+    add("--network", metavar="MODE", default="default", help="network of RUN: default (the host's), none or host")
+    add("--add-host", metavar="NAME:IP", **many, help="a line in /etc/hosts of RUN")  # type: ignore[arg-type]
+    add("--allow", metavar="ENTITLEMENT", **many, help="network.host or security.insecure")  # type: ignore[arg-type]
+    add("--shm-size", metavar="SIZE", help="size of /dev/shm in RUN (default: 64m)")
+    add("--isolation", metavar="TIER", help="root or rootless (default: what works here: `jettison doctor`)")
+    add("--jobs", metavar="N", type=int, default=0, help="steps that run at once (default: one a processor)")
+    add("--iidfile", metavar="FILE", help="write the image id to FILE")
+    add("--metadata-file", metavar="FILE", help="write digests and the build record's place to FILE, as JSON")
+    add(
+        "--progress",
+        metavar="MODE",
+        default=os.environ.get("BUILDKIT_PROGRESS") or "auto",
+        choices=PROGRESS,
+        help="auto, plain, tty, quiet or rawjson",
+    )
+    parser.flag("-q", "--quiet", help="print the image id alone")
+    parser.flag("--load", help="keep the image in the local store (the default without -o)")
+    parser.flag("--push", help="not built yet")
+    return parser

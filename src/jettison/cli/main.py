@@ -1,0 +1,106 @@
+"""The command line's front: choose a command, import that one alone, print errors as people read them.
+
+Each command is a page in a file of its own: parse, call, print. Nothing is imported before it is chosen.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+COMMANDS = {
+    "build": "build an image from a Dockerfile",
+    "run": "run a command in an image",
+    "images": "list the images of the local store",
+    "pull": "pull an image into the local store",
+    "doctor": "what this machine allows, and which isolation tier is used",
+}
+INTERRUPTED = 130
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command that `argv` (default: sys.argv) names. Returns the exit code (docs/exit-codes.md)."""
+    args = sys.argv[1:] if argv is None else argv
+    from jettison.base.errors import JettisonError
+
+    try:
+        return _dispatch(args)
+    except JettisonError as error:
+        print(f"jettison: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("jettison: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone: nothing more to say, and no traceback at exit when stdout is flushed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
+    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches a user
+        return _fault(error)
+
+
+def _dispatch(args: list[str]) -> int:
+    command, rest = (args[0], args[1:]) if args else ("--help", [])
+    if command in ("-h", "--help", "help"):
+        return _help(rest)
+    if command in ("-v", "--version", "version"):
+        return _version()
+    if command == "buildx" and rest[:1] == ["build"]:  # a habit of the fingers
+        command, rest = "build", rest[1:]
+    if command not in COMMANDS:
+        raise _unknown(command)
+    return _page(command)(rest)
+
+
+def _page(command: str) -> Callable[[list[str]], int]:
+    """The `run(args) -> exit code` of a command's page."""
+    from importlib import import_module
+
+    run: Callable[[list[str]], int] = import_module(f"jettison.cli.{command}_command").run
+    return run
+
+
+def _help(rest: list[str]) -> int:
+    if rest and rest[0] in COMMANDS:
+        return _page(rest[0])(["--help"])
+    width = max(len(name) for name in COMMANDS)
+    print("jettison: multi-stage container builds with no daemon and no root\n")
+    print("usage: jettison COMMAND [OPTIONS]\n\ncommands:")
+    for name, summary in COMMANDS.items():
+        print(f"  {name:<{width}}  {summary}")
+    print("\n`jettison COMMAND --help` shows a command's options. A first build:\n\n  jettison build -t app .\n")
+    return 0
+
+
+def _version() -> int:
+    from jettison import __version__
+
+    print(f"jettison {__version__}")
+    return 0
+
+
+def _unknown(command: str) -> Exception:
+    from jettison.base.errors import UsageError
+    from jettison.syntax.suggest import closest
+
+    near = closest(command, COMMANDS)
+    hint = f"did you mean `{near}`?" if near else "`jettison --help` lists the commands"
+    return UsageError(f"unknown command: {command}", hint=hint)
+
+
+def _fault(error: Exception) -> int:
+    """A fault of ours: a short word for people; the traceback goes to a file, or to stderr with JETTISON_DEBUG."""
+    import traceback
+
+    if os.environ.get("JETTISON_DEBUG"):
+        traceback.print_exc()
+        return 70
+    summary = "".join(traceback.format_exception_only(error)).strip()
+    print(f"jettison: internal error: {summary}", file=sys.stderr)
+    print("hint: this is a fault of jettison; JETTISON_DEBUG=1 shows where. Please report it.", file=sys.stderr)
+    return 70
+
+
+if __name__ == "__main__":
+    sys.exit(main())
