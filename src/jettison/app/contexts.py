@@ -1,0 +1,121 @@
+"""Where a build reads from: the main context, the Dockerfile with its ignore file, the named contexts.
+
+Reference §1.1 (which Dockerfile) and §1.10 (contexts, ignore files).
+"""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+
+from jettison.app.request import BuildRequest
+from jettison.base.errors import InputError
+from jettison.base.span import Source
+from jettison.sandbox.spec import Directory
+
+MAX_DOCKERFILE_BYTES = 16 << 20
+REMOTE_PREFIXES = ("http://", "https://", "git://", "ssh://", "git@", "github.com/")
+IMAGE_PREFIXES = ("docker-image://", "oci-layout://")
+
+
+class Contexts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a build reads: the Dockerfile's text, the main context, and the named ones that are directories here.
+
+    `ignore_source` is the ignore file of the main context, for messages that name its lines.
+    """
+
+    dockerfile: Source
+    main: Directory
+    named: dict[str, Directory] = {}
+    ignore_source: Source | None = None
+
+
+def is_remote(spec: str) -> bool:
+    """Whether a context is fetched rather than read in place."""
+    return spec.startswith(REMOTE_PREFIXES)
+
+
+def open_local(request: BuildRequest, root: str | None = None, dockerfile_root: str | None = None) -> Contexts:
+    """The contexts of a request whose main context lies in directory `root` (default: `request.context`).
+
+    `dockerfile_root`: where a relative `-f` is looked up instead of the working directory (a fetched context).
+    Raises InputError for what is missing or no directory.
+    """
+    directory = _directory(root or request.context, "the build context")
+    dockerfile, path = _dockerfile(request, directory, dockerfile_root)
+    ignore = _ignore(directory, path, fetched=root is not None)
+    return Contexts(
+        dockerfile=dockerfile,
+        main=Directory(directory, _patterns(ignore)),
+        named=_named(request),
+        ignore_source=ignore,
+    )
+
+
+def _named(request: BuildRequest) -> dict[str, Directory]:
+    found = {}
+    for name, spec in request.build_contexts.items():
+        if not is_remote(spec) and not spec.startswith(IMAGE_PREFIXES):
+            directory = _directory(spec, f"build context {name}")
+            found[name] = Directory(directory, _patterns(_ignore(directory, None, fetched=False)))
+    return found
+
+
+def _directory(path: str, what: str) -> str:
+    if os.path.isdir(path):
+        return os.path.realpath(path)
+    if os.path.lexists(path):
+        hint = f"name the directory, and the file with -f: jettison build -f {path} {os.path.dirname(path) or '.'}"
+        raise InputError(f"{what} is not a directory: {path}", hint=hint)
+    raise InputError(f"{what} does not exist: {path}", hint="name a directory, a URL, or - for standard input")
+
+
+def _dockerfile(request: BuildRequest, directory: str, fetched_root: str | None) -> tuple[Source, str | None]:
+    """The Dockerfile's text, and the path that it was read from (None for a text of the request's own)."""
+    if request.dockerfile_text is not None:
+        return Source(request.dockerfile or "Dockerfile", request.dockerfile_text), None
+    if request.dockerfile is not None:
+        path = os.path.join(fetched_root or "", request.dockerfile)
+        if not os.path.lexists(path) and os.path.isfile(os.path.join(directory, request.dockerfile)):
+            path = os.path.join(directory, request.dockerfile)  # docker compose's habit: relative to the context
+        return Source(request.dockerfile, _text(path, request.dockerfile)), path
+    for name in ("Dockerfile", "dockerfile"):
+        path = os.path.join(directory, name)
+        if os.path.lexists(path):
+            return Source(name, _text(path, name)), path
+    raise InputError(
+        f"failed to read dockerfile: open Dockerfile: no such file or directory (in {directory})",
+        hint="write a Dockerfile there, or name one with -f",
+    )
+
+
+def _text(path: str, shown: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_DOCKERFILE_BYTES + 1)
+    except OSError as error:
+        hint = "-f names a file, relative to the working directory"
+        raise InputError(f"failed to read dockerfile: open {shown}: {error.strerror}", hint=hint) from None
+    if len(data) > MAX_DOCKERFILE_BYTES:
+        raise InputError(f"{shown} is larger than {MAX_DOCKERFILE_BYTES} bytes: is it a Dockerfile?")
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _ignore(directory: str, dockerfile: str | None, *, fetched: bool) -> Source | None:
+    """The ignore file: `<Dockerfile>.dockerignore` beside the Dockerfile wins over the context's own; never merged."""
+    if fetched:
+        return None
+    candidates = [f"{dockerfile}.dockerignore"] if dockerfile else []
+    for path in [*candidates, os.path.join(directory, ".dockerignore")]:
+        if os.path.isfile(path):
+            return Source(os.path.basename(path), _text(path, path))
+    return None
+
+
+def _patterns(source: Source | None) -> tuple[str, ...]:
+    if source is None:
+        return ()
+    from jettison.syntax.ignore import parse_ignore
+
+    return parse_ignore(source.text)

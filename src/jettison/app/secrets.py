@@ -1,0 +1,72 @@
+"""The values of a build's secrets and the sockets of its ssh agents: read once, when a step first needs them."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from jettison.app.request import BuildRequest, Secret
+from jettison.base.errors import InputError
+
+MAX_SECRET_BYTES = 500 * 1024  # as docker's
+
+
+class Secrets:
+    """Looks values up by id. A value never enters a key, an event or the record."""
+
+    def __init__(self, request: BuildRequest) -> None:
+        self._secrets = {secret.id: secret for secret in request.secrets}
+        self._agents = {agent.id: agent.path for agent in request.ssh}
+        self._values: dict[str, bytes] = {}
+        self._lock = threading.Lock()
+
+    def value(self, secret_id: str) -> bytes | None:
+        """The bytes of a secret, None when the caller gave none of that id. Raises InputError."""
+        secret = self._secrets.get(secret_id)
+        if secret is None:
+            return None
+        with self._lock:
+            if secret_id not in self._values:
+                self._values[secret_id] = _read(secret)
+            return self._values[secret_id]
+
+    def agent(self, agent_id: str) -> str | None:
+        """The path of an agent's socket, None when the caller gave none of that id. Raises InputError."""
+        if agent_id not in self._agents:
+            return None
+        path = self._agents[agent_id] or os.environ.get("SSH_AUTH_SOCK", "")
+        if not path:
+            raise InputError(
+                f"--ssh {agent_id}: no agent is running", hint="start ssh-agent, or name its socket: --ssh ID=SOCKET"
+            )
+        return path
+
+    def check(self) -> None:
+        """Read every secret now, so that a wrong path fails the build before a step runs. Raises InputError."""
+        for secret_id in self._secrets:
+            self.value(secret_id)
+
+    def masked(self) -> tuple[str, ...]:
+        """What the log must not show: the text of every value that is not trivially short, longest first."""
+        texts = (data.decode("utf-8", "replace").strip() for data in self._values.values())
+        return tuple(sorted({text for text in texts if len(text) >= 4}, key=len, reverse=True))
+
+
+def _read(secret: Secret) -> bytes:
+    if secret.env is not None:
+        text = os.environ.get(secret.env)
+        if text is None:
+            raise InputError(
+                f"secret {secret.id}: the environment has no {secret.env}", hint=f"export {secret.env}=..."
+            )
+        return text.encode("utf-8", "surrogateescape")
+    path = os.path.expanduser(secret.src or "")
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_SECRET_BYTES + 1)
+    except OSError as error:
+        hint = f"--secret id={secret.id},src=FILE names a file that you may read"
+        raise InputError(f"secret {secret.id}: {path}: {error.strerror}", hint=hint) from None
+    if len(data) > MAX_SECRET_BYTES:
+        raise InputError(f"secret {secret.id}: {path} is larger than {MAX_SECRET_BYTES} bytes")
+    return data

@@ -1,0 +1,29 @@
+"""`jettison pull`: an image into the local store, every layer verified while it streams."""
+
+from __future__ import annotations
+
+import sys
+
+from jettison.cli.arguments import Parser
+
+DESCRIPTION = """Pull an image from a registry into the local store, by tag or by digest.
+
+Credentials are those of `docker login` (~/.docker/config.json, or $DOCKER_CONFIG). A build pulls what it needs by
+itself: this command is for fetching ahead, and for trying a registry.
+"""
+
+
+def run(args: list[str]) -> int:
+    """Parse, call, print the digest alone on standard output."""
+    parser = Parser("pull", "[OPTIONS] IMAGE", DESCRIPTION)
+    parser.add_argument("image", metavar="IMAGE", help="a reference: NAME[:TAG][@DIGEST]")
+    parser.add_argument("--platform", metavar="OS/ARCH", help="(default: this machine's)")
+    parser.flag("-q", "--quiet", help="print the digest alone")
+    given = parser.read(args)
+    from jettison.app.library import pull
+    from jettison.cli.show import listener
+
+    show = listener("quiet" if given.quiet else "auto", sys.stderr)
+    with show:
+        print(pull(given.image, platform=given.platform, on_event=show))
+    return 0
