@@ -1,0 +1,88 @@
+"""Other builders' programs, run beside ours and apart from the machine's own storage: buildah, skopeo, umoci."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+
+
+class PeerError(Exception):
+    """A peer's program failed; the text has its last lines."""
+
+
+def call(command: Sequence[str], *, variables: dict[str, str] | None = None, cwd: str | None = None) -> str:
+    """Run a program to its end, and return what it printed."""
+    environment = {**os.environ, **(variables or {})}
+    done = subprocess.run(
+        command, env=environment, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-25:])
+        raise PeerError(f"{' '.join(command[:6])} ended with {done.returncode}:\n{tail}")
+    return done.stdout
+
+
+class Buildah:
+    """buildah with images and layers of its own below `folder`. Building needs root, or subordinate ids."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        os.makedirs(folder, exist_ok=True)
+        storage = self._write(
+            "storage.conf",
+            f'[storage]\ndriver = "overlay"\ngraphroot = "{folder}/graph"\nrunroot = "{folder}/run"\n',
+        )
+        registries = self._write(
+            "registries.conf", 'unqualified-search-registries = ["docker.io"]\nshort-name-mode = "disabled"\n'
+        )
+        policy = self._write("policy.json", '{"default": [{"type": "insecureAcceptAnything"}]}')
+        self.policy = ("--signature-policy", policy)
+        self.variables = {
+            "CONTAINERS_STORAGE_CONF": storage,
+            "CONTAINERS_REGISTRIES_CONF": registries,
+            "BUILDAH_HISTORY": "true",
+            "TMPDIR": self._folder("tmp"),
+            "REGISTRY_AUTH_FILE": self._write("auth.json", "{}"),
+        }
+
+    def version(self) -> str:
+        """As in `1.28.2`."""
+        return call(["buildah", "--version"]).split()[2]
+
+    def load(self, layout: str, name: str) -> None:
+        """Take an image of an OCI layout directory into the storage as docker.io/library/NAME."""
+        full = f"docker.io/library/{name}" + ("" if ":" in name else ":latest")
+        call(
+            ["skopeo", "--policy", self.policy[1], "copy", "--quiet", f"oci:{layout}", f"containers-storage:{full}"],
+            variables=self.variables,
+        )
+
+    def build(self, context: str, out: str, flags: Sequence[str] = ()) -> str:
+        """Build a context and write the image as an OCI layout directory at `out`; what was printed."""
+        words = ("bud", "--isolation", "chroot", "--network", "host", "--pull-never", "--no-cache", *self.policy)
+        printed = self._buildah(*words, *flags, "--tag", "made", context)
+        shutil.rmtree(out, ignore_errors=True)
+        self._buildah("push", "--quiet", *self.policy, "localhost/made", f"oci:{out}:latest")
+        self._buildah("rmi", "--force", "localhost/made")
+        return printed
+
+    def close(self) -> None:
+        """Remove all containers and images, whose mounts would outlive the folder."""
+        self._buildah("rm", "--all")
+        self._buildah("rmi", "--all", "--force")
+
+    def _buildah(self, *words: str) -> str:
+        return call(["buildah", "--cgroup-manager", "cgroupfs", *words], variables=self.variables)
+
+    def _write(self, name: str, text: str) -> str:
+        path = os.path.join(self.folder, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
+
+    def _folder(self, name: str) -> str:
+        path = os.path.join(self.folder, name)
+        os.makedirs(path, exist_ok=True)
+        return path
