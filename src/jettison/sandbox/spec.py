@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from jettison.planning.ops import AnyOp, RunFile
+from jettison.sandbox.tier import Tier, TierReport
 
 STORE_VERSION = 1
 
@@ -179,6 +180,16 @@ class SizeRequest(Request, frozen=True, kw_only=True):
     paths: tuple[str, ...]
 
 
+class TierRequest(Request, frozen=True, kw_only=True):
+    """Which tier does this keeper work in? Answered by Placed, or by Failed where none works."""
+
+
+class ExamineRequest(Request, frozen=True, kw_only=True):
+    """Try every tier with scratch directories below `store_root`: only a keeper started unplaced can say."""
+
+    store_root: str
+
+
 AnyRequest = (
     RunRequest
     | CopyRequest
@@ -189,6 +200,8 @@ AnyRequest = (
     | ExportRequest
     | RemoveRequest
     | SizeRequest
+    | TierRequest
+    | ExamineRequest
 )
 
 
@@ -247,6 +260,18 @@ class Done(Reply, frozen=True, kw_only=True):
     sizes: tuple[int, ...] = ()
 
 
+class Placed(Reply, frozen=True, kw_only=True):
+    """The tier that the keeper works in."""
+
+    tier: Tier
+
+
+class Examined(Reply, frozen=True, kw_only=True):
+    """What trying each tier gave, in the order of preference."""
+
+    reports: tuple[TierReport, ...]
+
+
 class Failed(Reply, frozen=True, kw_only=True):
     """What went wrong: `kind` names a class of jettison.base.errors (InputError, HostError, ...)."""
 
@@ -255,4 +280,4 @@ class Failed(Reply, frozen=True, kw_only=True):
     hint: str | None = None
 
 
-AnyReply = Output | Note | Ran | Copied | Digested | Packed | Unpacked | Done | Failed
+AnyReply = Output | Note | Ran | Copied | Digested | Packed | Unpacked | Done | Placed | Examined | Failed

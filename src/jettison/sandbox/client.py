@@ -1,0 +1,258 @@
+"""The driver's end of the keeper: starts it, asks it, ends it. Lean at import: a build with nothing to do has none.
+
+Start it before the driver has threads where possible; it is a fresh process all the same, so a later start is safe.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from jettison.base import errors
+from jettison.sandbox import spec
+from jettison.sandbox.frames import Reader, send
+from jettison.sandbox.tier import Tier, TierReport
+
+if TYPE_CHECKING:
+    import socket
+
+OnFrame = Callable[[spec.Output | spec.Note], None]
+UNPLACED = "unplaced"  # as `isolation`: enter no tier; such a keeper only answers ExamineRequest
+CANCEL_POLL_MS = 100
+_CLOSE_SECONDS = 10.0
+_BOOT = "import sys; sys.path += sys.argv[5:]; from jettison.sandbox.keeper import main; main(*sys.argv[1:5])"
+
+
+class Cancel(Protocol):
+    """Has the caller asked to stop? An object that also has `fileno()` is heard at once, another within 100 ms."""
+
+    def is_set(self) -> bool:
+        """True from the moment of the request on."""
+
+
+class Keeper:
+    """One keeper process. `ask` may be called from any number of threads at once."""
+
+    def __init__(self, pid: int, control: socket.socket) -> None:
+        self._pid = pid
+        self._control = control
+        self._closed = False
+        self._tier: Tier | None = None
+
+    @classmethod
+    def start(cls, store_root: str, isolation: str | None = None) -> Keeper:
+        """Start a keeper and return at once; it chooses its tier by trying, on the filesystem of `store_root`.
+
+        `isolation` forces a tier by name. Where none works, every `ask` raises HostError and says why. Raises
+        UsageError for an unknown tier, HostError where no process can be started.
+        """
+        import socket
+
+        check_isolation(isolation)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            with theirs:
+                pid = _spawn(theirs.fileno(), store_root, isolation or "")
+        except OSError as error:
+            ours.close()
+            raise errors.HostError(f"the keeper process cannot be started: {error.strerror}") from error
+        return cls(pid, ours)
+
+    @property
+    def tier(self) -> Tier:
+        """The tier that it works in. Waits for the choice; raises HostError where no tier works."""
+        if self._tier is None:
+            reply = self.ask(spec.TierRequest())
+            if not isinstance(reply, spec.Placed):
+                raise errors.InternalError(f"the keeper answered {type(reply).__name__}")
+            self._tier = reply.tier
+        return self._tier
+
+    def ask(
+        self,
+        request: spec.AnyRequest,
+        on_frame: OnFrame | None = None,
+        fds: tuple[int, ...] = (),
+        cancel: Cancel | None = None,
+    ) -> spec.AnyReply:
+        """Have `request` done and return its last reply; every process that it started has ended by then.
+
+        `on_frame` gets Notes and Output, a line each. `fds` go along (an interactive RunRequest: its standard streams).
+        When `cancel` is set, or `on_frame` raises, the request's whole process tree is ended first. Raises what the
+        keeper failed with, Cancelled, or HostError when the keeper or the worker died.
+        """
+        import socket
+
+        ours, theirs = socket.socketpair()
+        with ours:
+            with theirs:
+                self._submit(theirs, fds)
+            try:
+                send(ours, request)
+                reply = self._await(ours, on_frame, cancel)
+            except BrokenPipeError:
+                reply = None
+            except BaseException:
+                _end(ours)
+                raise
+        if reply is None:
+            raise errors.HostError(
+                f"the process that did a {type(request).__name__} ended unexpectedly",
+                hint="it may have been killed for want of memory: see the kernel's log",
+            )
+        if isinstance(reply, spec.Failed):
+            raise errors.BY_NAME.get(reply.kind, errors.InternalError)(reply.message, hint=reply.hint)
+        return reply
+
+    def close(self) -> None:
+        """End the keeper and all that it runs. May be called more than once."""
+        if self._closed:
+            return
+        self._closed = True
+        self._control.close()
+        _reap(self._pid)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _submit(self, reply: socket.socket, fds: tuple[int, ...]) -> None:
+        import socket
+
+        try:
+            socket.send_fds(self._control, [b"?"], [reply.fileno(), *fds])
+        except OSError as error:
+            raise errors.HostError("the keeper process has ended") from error
+
+    def _await(self, ours: socket.socket, on_frame: OnFrame | None, cancel: Cancel | None) -> spec.AnyReply | None:
+        """The last reply, after the worker closed its end; None when it ended without one."""
+        reader: Reader[spec.AnyReply] = Reader(ours, spec.AnyReply)
+        wait = _waiter(ours, cancel)
+        last: spec.AnyReply | None = None
+        while True:
+            if cancel is not None and cancel.is_set():
+                raise errors.Cancelled("cancelled")
+            if not wait():
+                continue
+            if not reader.fill():
+                return last
+            while (frame := reader.take()) is not None:
+                if isinstance(frame, spec.Output | spec.Note):
+                    if on_frame is not None:
+                        _deliver(frame, on_frame)
+                else:
+                    last = frame
+
+
+def examine(store_root: str) -> tuple[TierReport, ...]:
+    """What each tier needs and whether it works here, by trying: `jettison doctor`. Takes about 100 ms."""
+    with Keeper.start(store_root, UNPLACED) as keeper:
+        reply = keeper.ask(spec.ExamineRequest(store_root=store_root))
+    if not isinstance(reply, spec.Examined):
+        raise errors.InternalError(f"the keeper answered {type(reply).__name__}")
+    return reply.reports
+
+
+def check_isolation(isolation: str | None) -> None:
+    """Raise UsageError unless `isolation` names a tier (or is None)."""
+    from jettison.sandbox.tier import NAMES
+
+    if isolation is not None and isolation not in (*NAMES, UNPLACED):
+        raise errors.UsageError(f"unknown isolation {isolation!r}", hint=f"one of: {', '.join(NAMES)}")
+
+
+def _deliver(frame: spec.Output | spec.Note, on_frame: OnFrame) -> None:
+    """One call a line: the worker sends whatever lines it read at once as one frame."""
+    if isinstance(frame, spec.Note) or frame.data.find(b"\n") in (-1, len(frame.data) - 1):
+        on_frame(frame)
+        return
+    *lines, rest = frame.data.split(b"\n")  # never splitlines: a carriage return redraws a line, it does not end it
+    for line in lines:
+        on_frame(spec.Output(stream=frame.stream, data=line + b"\n"))
+    if rest:
+        on_frame(spec.Output(stream=frame.stream, data=rest))
+
+
+def _waiter(ours: socket.socket, cancel: Cancel | None) -> Callable[[], bool]:
+    """A function that waits until the worker said something, or 100 ms, or `cancel` is heard; True for the first."""
+    import select
+
+    poll = select.poll()
+    poll.register(ours, select.POLLIN)
+    timeout: int | None = None
+    if cancel is not None:
+        fileno: Any = getattr(cancel, "fileno", None)
+        if fileno is None:
+            timeout = CANCEL_POLL_MS
+        else:
+            poll.register(fileno(), select.POLLIN)
+    number = ours.fileno()
+    return lambda: any(fd == number for fd, _ in poll.poll(timeout))
+
+
+def _end(ours: socket.socket) -> None:
+    """Have the request ended: the keeper hears that we hung up, and closes its end when all of it is gone."""
+    import socket
+
+    try:
+        ours.shutdown(socket.SHUT_WR)
+        while ours.recv(1 << 16):
+            pass
+    except OSError:
+        return  # the keeper is gone, and everything below it
+
+
+def _spawn(control: int, store_root: str, isolation: str) -> int:
+    """A fresh interpreter, without site and environment, with only the directories it needs."""
+    import signal
+
+    flags = ["-I", "-S", "-X", "utf8", *(["-B"] if sys.dont_write_bytecode else [])]
+    words = [sys.executable, *flags, "-c", _BOOT, "3", str(os.getpid()), os.path.realpath(store_root), isolation]
+    return os.posix_spawn(
+        sys.executable,
+        [*words, *_import_paths()],
+        os.environ,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_DUP2, control, 3),
+        ],
+        # Held back until the keeper ignores them: ^C is the driver's to answer.
+        setsigmask=[signal.SIGINT, signal.SIGQUIT, signal.SIGTERM],
+        setsigdef=[signal.SIGPIPE],
+    )
+
+
+def _import_paths() -> list[str]:
+    """The directories that jettison and what it stands on were found in, in the order of sys.path."""
+    wanted = ["jettison", "msgspec", "isal", *([] if sys.version_info >= (3, 14) else ["backports/zstd"])]
+    found: dict[str, None] = {}
+    for name in wanted:
+        for path in sys.path:
+            if path and os.path.isdir(os.path.join(path, name)):
+                found[os.path.abspath(path)] = None
+                break
+    return list(found)
+
+
+def _reap(pid: int) -> None:
+    """Wait for the keeper to end; kill it when it takes too long."""
+    import select
+    import signal
+
+    try:
+        handle = os.pidfd_open(pid)
+    except OSError:
+        handle = -1  # ended and reaped already, or a kernel without pidfds
+    try:
+        if handle >= 0 and not select.select([handle], [], [], _CLOSE_SECONDS)[0]:
+            os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        return
+    finally:
+        if handle >= 0:
+            os.close(handle)
