@@ -1,0 +1,108 @@
+"""What an archive or layer was compressed with is told by its first bytes; reading it takes bounded memory.
+
+A stream may be a bomb: no call here gives more than `CHUNK_BYTES` at once, so whoever reads can stop at any time.
+"""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from isal import isal_zlib
+
+from jettison.base.errors import InputError
+from jettison.layer.press import ZstdError, zstd_decoder
+
+CHUNK_BYTES = 1 << 20
+_READ_BYTES = 1 << 17
+_XZ_MEMORY_BYTES = 256 << 20  # xz -9 needs 65 MiB; a header may ask for 4 GiB
+
+
+class _Gzip:
+    """isal's object with the interface of the others: it keeps input that did not fit into the output."""
+
+    def __init__(self) -> None:
+        self._inner: Any = isal_zlib.decompressobj(31)
+        self.needs_input = True
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        tail: bytes = self._inner.unconsumed_tail
+        out: bytes = self._inner.decompress(tail + data if tail else data, max_length)
+        self.needs_input = not self._inner.unconsumed_tail and len(out) < max_length
+        return out
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._inner.eof)
+
+    @property
+    def unused_data(self) -> bytes:
+        return bytes(self._inner.unused_data)
+
+
+_FORMATS: tuple[tuple[str, bytes, Callable[[], Any]], ...] = (
+    ("gzip", b"\x1f\x8b", _Gzip),
+    ("zstd", b"\x28\xb5\x2f\xfd", zstd_decoder),
+    ("bzip2", b"BZh", bz2.BZ2Decompressor),
+    ("xz", b"\xfd7zXZ\0", lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY_BYTES)),
+)
+_isal_error: Any = isal_zlib.error  # its stub says that it is an instance
+_FAULTS = (_isal_error, ZstdError, lzma.LZMAError, OSError, EOFError, ValueError)
+
+
+def format_of(start: bytes) -> str:
+    """gzip, zstd, bzip2, xz, or "" for anything else, by the first bytes."""
+    for name, magic, _ in _FORMATS:
+        if start.startswith(magic):
+            return name
+    if len(start) >= 4 and start[1:4] == b"\x2a\x4d\x18" and start[0] & 0xF0 == 0x50:
+        return "zstd"  # a skippable frame comes first
+    return ""
+
+
+def decompressed(fd: int) -> Iterator[bytes]:
+    """The uncompressed bytes of the file at `fd` from where it stands, in pieces of at most `CHUNK_BYTES`.
+
+    Raises InputError for a damaged or cut-off stream; OSError as reading does.
+    """
+    start = os.read(fd, _READ_BYTES)
+    name = format_of(start)
+    if name:
+        make = next(make for known, _, make in _FORMATS if known == name)
+        yield from _frames(fd, start, name, make)
+        return
+    while start:
+        yield start
+        start = os.read(fd, CHUNK_BYTES)
+
+
+def _frames(fd: int, data: bytes, name: str, make: Callable[[], Any]) -> Iterator[bytes]:
+    """Frame after frame: all of these formats allow it. Zero bytes after the last are padding, as programs have it."""
+    while data:
+        decoder = make()
+        yield from _frame(fd, data, name, decoder)
+        data = decoder.unused_data or os.read(fd, _READ_BYTES)
+        if not data.startswith(b"\0"):
+            continue
+        while data:
+            if data.strip(b"\0"):
+                raise InputError(f"the {name} data is followed by something else")
+            data = os.read(fd, _READ_BYTES)
+
+
+def _frame(fd: int, data: bytes, name: str, decoder: Any) -> Iterator[bytes]:
+    while True:
+        try:
+            out = decoder.decompress(data, CHUNK_BYTES)
+        except _FAULTS as error:
+            raise InputError(f"the {name} data is damaged: {error}") from error
+        if out:
+            yield out
+        if decoder.eof:
+            return
+        data = os.read(fd, _READ_BYTES) if decoder.needs_input else b""
+        if not data and decoder.needs_input:
+            raise InputError(f"the {name} data is cut off")
