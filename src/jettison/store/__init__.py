@@ -1,1 +1,1 @@
-"""Blobs, snapshots and the sqlite index on this machine's disk: written aside, renamed in, leased by flock."""
+"""What lies on disk: blobs, snapshots, caches, and the one index that knows them. Opened by the driver alone."""

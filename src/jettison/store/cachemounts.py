@@ -1,0 +1,88 @@
+"""Cache mounts: directories by id, shared as the mount says, by flocks (reference §1.8)."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from jettison.base.digest import digest_of
+from jettison.store.index import Index
+from jettison.store.leases import Lease
+from jettison.store.locks import Stop, lock, try_lock
+
+NAME_DIGITS = 32
+
+
+class CacheMounts:
+    """Cache directories. `ID/0` is the one that `shared` and `locked` use; `private` takes the first that is free."""
+
+    def __init__(self, root: str, index: Index, lease: Lease) -> None:
+        self._root = root
+        self._index = index
+        self._lease = lease
+
+    @contextmanager
+    def hold(
+        self, cache_id: str, sharing: str = "shared", *, cancel: Stop | None = None, fresh: bool = False
+    ) -> Iterator[str]:
+        """The path of the cache's directory, locked as `sharing` says while the block runs.
+
+        The path may not be there yet: who uses it makes it, with its owner and mode. `fresh`: what it held is put
+        aside first, unless others are using it (--no-cache).
+        """
+        family = digest_of(cache_id.encode("utf-8", "surrogateescape"))[7 : 7 + NAME_DIGITS]
+        os.makedirs(os.path.join(self._root, "caches", family), mode=0o700, exist_ok=True)
+        if fresh and sharing == "shared":
+            self._empty_unused(f"{family}/0")
+        name, fd = self._take(family, sharing, cancel)
+        try:
+            if fresh and sharing != "shared":
+                self._empty(name)
+            self._note(name, cache_id)
+            yield self.path(name)
+        finally:
+            os.close(fd)
+
+    def path(self, name: str) -> str:
+        """Where the directory of that name lies."""
+        return os.path.join(self._root, "caches", name)
+
+    def try_exclusive(self, name: str) -> int | None:
+        """The descriptor that keeps everybody out of a directory, None while somebody uses it."""
+        return try_lock(self._lock_path(name))
+
+    def _take(self, family: str, sharing: str, cancel: Stop | None) -> tuple[str, int]:
+        """(the directory's name, the descriptor that holds it)."""
+        first = f"{family}/0"
+        if sharing != "private":
+            return first, lock(self._lock_path(first), shared=sharing == "shared", cancel=cancel)
+        for number in itertools.count():
+            fd = try_lock(self._lock_path(f"{family}/{number}"))
+            if fd is not None:
+                return f"{family}/{number}", fd
+        raise AssertionError("unreachable: there is always one more")
+
+    def _empty_unused(self, name: str) -> None:
+        fd = self.try_exclusive(name)
+        if fd is not None:
+            try:
+                self._empty(name)
+            finally:
+                os.close(fd)
+
+    def _empty(self, name: str) -> None:
+        path = self.path(name)
+        if os.path.isdir(path):
+            os.rename(path, os.path.join(self._lease.tmp(), f"cache-{name.replace('/', '-')}-{os.urandom(4).hex()}"))
+
+    def _lock_path(self, name: str) -> str:
+        return os.path.join(self._root, "locks", f"cache-{name.replace('/', '-')}")
+
+    def _note(self, name: str, cache_id: str) -> None:
+        now = int(time.time())
+        text = cache_id.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        with self._index.write() as db:
+            db.execute("INSERT OR REPLACE INTO caches VALUES (?,?,?)", (name, text, now))

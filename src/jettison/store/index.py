@@ -1,0 +1,163 @@
+"""The one sqlite file: opened by the driver alone, never across a fork. Every concern has its own file of queries."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from jettison.base.errors import HostError, InternalError
+from jettison.store.locks import held
+
+SCHEMA_VERSION = 1
+BUSY_TIMEOUT_S = 60.0
+
+SCHEMA = """
+CREATE TABLE results (key TEXT PRIMARY KEY, result BLOB NOT NULL, used_s INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE candidates (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, op_digest TEXT NOT NULL, site TEXT NOT NULL,
+  result BLOB NOT NULL, parts BLOB NOT NULL);
+CREATE INDEX candidates_by_op ON candidates (op_digest, seq);
+CREATE INDEX candidates_by_site ON candidates (site, seq);
+CREATE TABLE layers (
+  layer TEXT PRIMARY KEY, diff_id TEXT NOT NULL DEFAULT '', content_digest TEXT NOT NULL DEFAULT '',
+  created_s INTEGER NOT NULL DEFAULT 0, size_bytes INTEGER NOT NULL DEFAULT -1) WITHOUT ROWID;
+CREATE TABLE layer_blobs (
+  diff_id TEXT NOT NULL, digest TEXT NOT NULL, media_type TEXT NOT NULL, size_bytes INTEGER NOT NULL,
+  PRIMARY KEY (diff_id, digest)) WITHOUT ROWID;
+CREATE TABLE blob_sources (
+  digest TEXT NOT NULL, source TEXT NOT NULL, PRIMARY KEY (digest, source)) WITHOUT ROWID;
+CREATE TABLE packed (
+  layer TEXT NOT NULL, compression TEXT NOT NULL, clamp TEXT NOT NULL, compressor TEXT NOT NULL,
+  diff_id TEXT NOT NULL, digest TEXT NOT NULL, size_bytes INTEGER NOT NULL, tar_bytes INTEGER NOT NULL,
+  PRIMARY KEY (layer, compression, clamp, compressor)) WITHOUT ROWID;
+CREATE TABLE names (
+  name TEXT NOT NULL, platform TEXT NOT NULL, config_digest TEXT NOT NULL, manifest_digest TEXT NOT NULL,
+  created_s INTEGER NOT NULL, keeps BLOB NOT NULL, PRIMARY KEY (name, platform)) WITHOUT ROWID;
+CREATE TABLE refs (
+  ref TEXT NOT NULL, platform TEXT NOT NULL, manifest_digest TEXT NOT NULL, config_digest TEXT NOT NULL,
+  resolved_s INTEGER NOT NULL, used_s INTEGER NOT NULL, PRIMARY KEY (ref, platform)) WITHOUT ROWID;
+CREATE TABLE stamps (root TEXT PRIMARY KEY, data BLOB NOT NULL, saved_s INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE builds (
+  id TEXT PRIMARY KEY, started TEXT NOT NULL, outcome TEXT NOT NULL, target TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE caches (directory TEXT PRIMARY KEY, id TEXT NOT NULL, used_s INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+REBUILD_HINT = (
+    "remove {path} (with its -wal and -shm): the store makes a new one; images' names and the build cache are lost"
+)
+
+
+class Index:
+    """One connection, for all threads in turn. Every `write` is one transaction: all of it or nothing of it.
+
+    All methods raise HostError for a damaged or full index, or one that stays locked.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._pid = os.getpid()
+        self._lock = threading.RLock()
+        with _told(path):
+            self._db = sqlite3.connect(path, BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+            try:
+                self._set_up()
+            except BaseException:
+                self._db.close()
+                raise
+
+    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        self._check_process()
+        with self._lock, _told(self.path):
+            return self._db.execute(sql, values).fetchall()
+
+    def row(self, sql: str, *values: Any) -> tuple[Any, ...] | None:
+        """The first row of a query."""
+        self._check_process()
+        with self._lock, _told(self.path):
+            found: tuple[Any, ...] | None = self._db.execute(sql, values).fetchone()
+            return found
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """A transaction: kept when the block ends, forgotten when it raises."""
+        self._check_process()
+        with self._lock, _told(self.path):
+            if self._db.in_transaction:  # part of a larger one
+                yield self._db
+                return
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Close the connection. Nothing else may be called afterwards."""
+        if os.getpid() == self._pid:
+            with self._lock:
+                self._db.close()
+
+    def _set_up(self) -> None:
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        version = self._version()
+        if version == 0:
+            version = self._create()
+        if version != SCHEMA_VERSION:
+            hint = "use that jettison, or set JETTISON_HOME to another directory"
+            raise HostError(f"the store's index {self.path} was made by another version of jettison", hint=hint)
+
+    def _version(self) -> int:
+        version: int = self._db.execute("PRAGMA user_version").fetchone()[0]
+        return version
+
+    def _create(self) -> int:
+        """Make the tables, or find that another process just has.
+
+        Under a lock of its own: two processes that turn WAL on at once are told "locked" without any waiting.
+        """
+        with held(f"{self.path}-making", remove=True):
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._fill()
+        return self._version()
+
+    def _fill(self) -> None:
+        with self.write() as db:
+            if self._version() == 0:
+                for statement in SCHEMA.split(";"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._pid:
+            raise InternalError("the store's index was used across a fork")
+
+
+@contextmanager
+def _told(path: str) -> Iterator[None]:
+    """Errors of sqlite, as what they mean to the user."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            hint = "another program keeps it open: see `fuser`, or try again"
+            raise HostError(f"the store's index {path} stays locked", hint=hint) from error
+        raise HostError(f"the store's index {path} cannot be used: {error}", hint=_hint(error, path)) from error
+    except sqlite3.DatabaseError as error:
+        hint = REBUILD_HINT.format(path=path)
+        raise HostError(f"the store's index {path} is damaged: {error}", hint=hint) from error
+
+
+def _hint(error: sqlite3.OperationalError, path: str) -> str:
+    if "full" in str(error):
+        return "free some space: jettison prune"
+    if "readonly" in str(error) or "unable to open" in str(error):
+        return "the store must be writable: set JETTISON_HOME to a directory of your own"
+    return REBUILD_HINT.format(path=path)

@@ -1,0 +1,100 @@
+"""Results by key, and earlier results of an op or at a site: the queries behind the solver's ResultCache."""
+
+from __future__ import annotations
+
+import time
+import zlib
+
+import msgspec
+
+from jettison.record.model import KeyPart
+from jettison.store.index import Index
+
+KEPT_AT_A_SITE = 4
+KEPT_OF_AN_OP = 16
+USED_GRAIN_S = 3600  # a look-up writes only when this much has passed since the last one wrote
+
+
+class SavedResult(msgspec.Struct, frozen=True, array_like=True):
+    """A result as it stands in the index: the solver's identity, its stack bottom first, and what the step added."""
+
+    id: str
+    layers: tuple[str, ...]
+    added: tuple[str, ...]
+
+
+class SavedCandidate(msgspec.Struct, frozen=True, array_like=True):
+    """An earlier result with the key parts that it had."""
+
+    site: str
+    result: SavedResult
+    parts: tuple[KeyPart, ...]
+
+
+_result = msgspec.json.Decoder(SavedResult)
+_parts = msgspec.msgpack.Decoder(tuple[tuple[str, str], ...])
+_encode = msgspec.json.encode
+
+
+def find(index: Index, key: str) -> SavedResult | None:
+    """The result saved under `key`; a look-up counts as use."""
+    row = index.row("SELECT result, used_s FROM results WHERE key=?", key)
+    if row is None:
+        return None
+    now = int(time.time())
+    if now - row[1] > USED_GRAIN_S:
+        with index.write() as db:
+            db.execute("UPDATE results SET used_s=? WHERE key=?", (now, key))
+    return _result.decode(row[0])
+
+
+def forget(index: Index, keys: tuple[str, ...]) -> None:
+    """Drop results, so that they are made again."""
+    with index.write() as db:
+        db.executemany("DELETE FROM results WHERE key=?", [(key,) for key in keys])
+
+
+def save(index: Index, keys: tuple[str, ...], candidate: SavedCandidate, op_digest: str) -> None:
+    """Remember a result under every key, and as the newest of its op and at its site, in one transaction."""
+    now = int(time.time())
+    site, text, packed = candidate.site, _encode(candidate.result), _pack(candidate.parts)
+    with index.write() as db:
+        db.executemany("INSERT OR REPLACE INTO results VALUES (?,?,?)", [(key, text, now) for key in keys])
+        db.execute("DELETE FROM candidates WHERE op_digest=? AND site=? AND result=?", (op_digest, site, text))
+        db.execute(
+            "INSERT INTO candidates (op_digest, site, result, parts) VALUES (?,?,?,?)", (op_digest, site, text, packed)
+        )
+        db.execute(_trim("site"), (site, site, KEPT_AT_A_SITE))
+        db.execute(_trim("op_digest"), (op_digest, op_digest, KEPT_OF_AN_OP))
+
+
+def candidates(index: Index, op_digest: str, limit: int) -> tuple[SavedCandidate, ...]:
+    """Earlier results of that op, newest first."""
+    sql = "SELECT site, result, parts FROM candidates WHERE op_digest=? ORDER BY seq DESC LIMIT ?"
+    return tuple(_candidate(row) for row in index.rows(sql, op_digest, limit))
+
+
+def last_at(index: Index, site: str) -> SavedCandidate | None:
+    """The newest result at that site, whatever its op."""
+    row = index.row("SELECT site, result, parts FROM candidates WHERE site=? ORDER BY seq DESC LIMIT 1", site)
+    return None if row is None else _candidate(row)
+
+
+def _candidate(row: tuple[str, bytes, bytes]) -> SavedCandidate:
+    return SavedCandidate(row[0], _result.decode(row[1]), _unpack(row[2]))
+
+
+def _trim(column: str) -> str:
+    return (
+        f"DELETE FROM candidates WHERE {column}=? AND seq NOT IN "  # noqa: S608 - a column's name, ours
+        f"(SELECT seq FROM candidates WHERE {column}=? ORDER BY seq DESC LIMIT ?)"
+    )
+
+
+def _pack(parts: tuple[KeyPart, ...]) -> bytes:
+    """Parts may name 12,000 files: kept small."""
+    return zlib.compress(msgspec.msgpack.encode([(part.name, part.value) for part in parts]), 1)
+
+
+def _unpack(data: bytes) -> tuple[KeyPart, ...]:
+    return tuple(KeyPart(name, value) for name, value in _parts.decode(zlib.decompress(data)))

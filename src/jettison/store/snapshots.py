@@ -1,0 +1,98 @@
+"""Snapshots by layer id: where they lie, how a new one comes in. Their files are the keeper's business, not ours."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+
+from jettison.base.digest import hex_of, is_digest
+from jettison.store.leases import Lease
+from jettison.store.locks import Gate, Stop, held
+
+MADE = "s-"
+ROWS_ONLY = ".rows"
+_HEX = frozenset("0123456789abcdef")
+
+
+def directory_name(layer: str) -> str:
+    """`sha256-HEX` for a base's layer (its diff_id), `s-HEX` for one that we made. Raises ValueError for others."""
+    if is_digest(layer):
+        return f"sha256-{hex_of(layer)}"
+    if layer.startswith(MADE) and len(layer) > len(MADE) and _HEX.issuperset(layer[len(MADE) :]):
+        return layer
+    raise ValueError(f"not the id of a layer: {layer!r}")
+
+
+def layer_of(name: str) -> str | None:
+    """The layer of a directory name, None for what is no snapshot's."""
+    name = name.removesuffix(ROWS_ONLY)
+    layer = "sha256:" + name[7:] if name.startswith("sha256-") else name
+    try:
+        directory_name(layer)
+    except ValueError:
+        return None
+    return layer
+
+
+class Snapshots:
+    """Snapshot directories. A new one is made aside, at `new`'s path, and becomes whole by `keep`: one rename."""
+
+    def __init__(self, root: str, lease: Lease, gate: Gate) -> None:
+        self.directory = os.path.join(root, "snapshots")
+        self._locks = os.path.join(root, "locks", "blobs")
+        self._lease = lease
+        self._gate = gate
+
+    def path(self, layer: str, *, files: bool = True) -> str:
+        """Where the snapshot lies. `files` False: where its rows alone may lie, without the files' bytes."""
+        return os.path.join(self.directory, directory_name(layer) + ("" if files else ROWS_ONLY))
+
+    def find(self, layer: str, *, files: bool = True) -> str | None:
+        """The snapshot's directory if it is whole (with `files` False: at least its rows); pins it while we live."""
+        wanted = (True,) if files else (True, False)
+        with self._gate.shared():
+            for each in wanted:
+                path = self.path(layer, files=each)
+                if os.path.isdir(path):
+                    self._lease.pin((layer,))
+                    return path
+        return None
+
+    def all_whole(self, layers: Iterable[str]) -> bool:
+        """Whether every layer that we made is whole; if so all are pinned while we live. A base's layers count as
+        whole: they can be fetched again.
+        """
+        layers = tuple(layers)
+        with self._gate.shared():
+            whole = all(os.path.isdir(self.path(layer)) for layer in layers if layer.startswith(MADE))
+            if whole:
+                self._lease.pin(layers)
+        return whole
+
+    def new(self) -> tuple[str, str]:
+        """(layer id, path): a new layer, pinned, and the path (not there yet) at which its snapshot is to be made."""
+        layer = MADE + os.urandom(16).hex()
+        return layer, self.aside(layer)
+
+    def aside(self, layer: str, *, files: bool = True) -> str:
+        """The path (not there yet) at which the snapshot of `layer` is to be made; the layer is pinned."""
+        self._lease.pin((layer,))
+        return os.path.join(self._lease.tmp(), directory_name(layer) + ("" if files else ROWS_ONLY))
+
+    def keep(self, layer: str, *, files: bool = True) -> bool:
+        """Move the finished snapshot from its path aside into the store. False when another build was first: then what
+        lies aside is left there, to be removed.
+        """
+        try:
+            os.rename(self.aside(layer, files=files), self.path(layer, files=files))
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                return False
+            raise
+        return True
+
+    def lock(self, layer: str, cancel: Stop | None = None) -> AbstractContextManager[None]:
+        """Hold the layer's lock, so that two builds (or threads) unpack it once: ask `find` again inside."""
+        return held(os.path.join(self._locks, directory_name(layer)), cancel=cancel, remove=True)

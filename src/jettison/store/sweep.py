@@ -1,0 +1,228 @@
+"""Taking stock of a store and taking out of it what `gc.decide` says may go."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from jettison.base.digest import is_digest
+from jettison.store import gc
+from jettison.store.leases import leftovers, living
+from jettison.store.locks import try_lock
+from jettison.store.results import SavedResult
+from jettison.store.snapshots import layer_of
+
+if TYPE_CHECKING:
+    from jettison.store.store import Store
+
+Remover = Callable[[tuple[str, ...]], None]
+Sizer = Callable[[tuple[str, ...]], tuple[int, ...]]
+
+_result = msgspec.json.Decoder(SavedResult)
+_keeps = msgspec.json.Decoder(frozenset[str])
+
+
+def take_stock(store: Store, sizer: Sizer) -> gc.Inventory:
+    """All that the store holds now. `sizer` says how many bytes paths take on disk; snapshots are asked about once."""
+    _learn_sizes(store, sizer)
+    cache_sizes = _cache_sizes(store, sizer)
+    with store.gate.exclusive():
+        return _inventory(store, cache_sizes)
+
+
+def prune(
+    store: Store,
+    remover: Remover,
+    sizer: Sizer,
+    *,
+    all_: bool = False,
+    until_s: int | None = None,
+    keep_bytes: int | None = None,
+) -> gc.Doomed:
+    """Remove what `gc.decide` says may go, and what dead builds left. `remover` removes paths, whatever owns them.
+
+    Builds that run at the same time wait only while things are moved aside; the removing comes after.
+    """
+    _learn_sizes(store, sizer)
+    cache_sizes = _cache_sizes(store, sizer)
+    aside = os.path.join(store.lease.tmp(), f"gone-{os.urandom(4).hex()}")
+    os.mkdir(aside, 0o700)
+    with store.gate.exclusive():
+        sessions, _ = living(store.root)
+        doomed = gc.decide(_inventory(store, cache_sizes), all_=all_, until_s=until_s, keep_bytes=keep_bytes)
+        doomed = _move_caches(store, doomed, aside)
+        _forget(store, doomed)
+        _move_things(store, doomed, aside)
+        left = leftovers(store.root, sessions)
+        _remove_dead_locks(store)
+    remover((aside, *left))
+    return doomed
+
+
+def _inventory(store: Store, cache_sizes: dict[str, int]) -> gc.Inventory:
+    _, pinned = living(store.root)
+    return gc.Inventory(
+        holders=tuple(_holders(store)),
+        things=(*_layers(store), *_blobs(store), *_caches(cache_sizes)),
+        pinned=pinned | _caches_in_use(store, cache_sizes),
+    )
+
+
+def _holders(store: Store) -> list[gc.Holder]:
+    rows = store.index.rows
+    found = [
+        gc.Holder(kind=gc.RESULT, id=key, used_s=used, holds=frozenset(_result.decode(result).layers))
+        for key, result, used in rows("SELECT key, result, used_s FROM results")
+    ]
+    found += [
+        gc.Holder(kind=gc.REF, id=f"{ref} {platform}", used_s=used, holds=frozenset((manifest, config)))
+        for ref, platform, manifest, config, used in rows(
+            "SELECT ref, platform, manifest_digest, config_digest, used_s FROM refs"
+        )
+    ]
+    found += [
+        gc.Holder(
+            kind=gc.NAME, id=f"{name} {platform}", used_s=created, holds=_keeps.decode(keeps) | {manifest, config}
+        )
+        for name, platform, manifest, config, created, keeps in rows(
+            "SELECT name, platform, manifest_digest, config_digest, created_s, keeps FROM names"
+        )
+    ]
+    found += [
+        gc.Holder(kind=gc.CACHE, id=name, used_s=used, holds=frozenset((name,)))
+        for name, used in rows("SELECT directory, used_s FROM caches")
+    ]
+    return found
+
+
+def _layers(store: Store) -> list[gc.Thing]:
+    """Snapshots, and layers of which there are only blobs. Each holds the blobs it was packed to or comes from."""
+    holds: dict[str, set[str]] = {}
+    for layer, digest in store.index.rows("SELECT layer, digest FROM packed"):
+        holds.setdefault(layer, set()).add(digest)
+    for diff_id, digest in store.index.rows("SELECT diff_id, digest FROM layer_blobs"):
+        holds.setdefault(diff_id, set()).add(digest)
+    sizes = dict.fromkeys(holds, 0)
+    sizes.update((layer, 0) for layer in _snapshot_layers(store))
+    for layer, size in store.index.rows("SELECT layer, size_bytes FROM layers WHERE size_bytes > 0"):
+        if layer in sizes:
+            sizes[layer] = size
+    return [
+        gc.Thing(kind=gc.LAYER, id=layer, size_bytes=size, holds=frozenset(holds.get(layer, ())))
+        for layer, size in sizes.items()
+    ]
+
+
+def _blobs(store: Store) -> list[gc.Thing]:
+    with os.scandir(store.blobs.directory) as entries:
+        return [
+            gc.Thing(kind=gc.BLOB, id=f"sha256:{entry.name}", size_bytes=entry.stat(follow_symlinks=False).st_size)
+            for entry in entries
+            if is_digest(f"sha256:{entry.name}")
+        ]
+
+
+def _caches(sizes: dict[str, int]) -> list[gc.Thing]:
+    return [gc.Thing(kind=gc.CACHE, id=name, size_bytes=size) for name, size in sizes.items()]
+
+
+def _caches_in_use(store: Store, names: dict[str, int]) -> frozenset[str]:
+    used = set()
+    for name in names:
+        fd = store.caches.try_exclusive(name)
+        if fd is None:
+            used.add(name)
+        else:
+            os.close(fd)
+    return frozenset(used)
+
+
+def _snapshot_layers(store: Store) -> set[str]:
+    names = os.listdir(store.snapshots.directory)
+    return {layer for layer in map(layer_of, names) if layer is not None}
+
+
+def _learn_sizes(store: Store, sizer: Sizer) -> None:
+    known = {layer for (layer,) in store.index.rows("SELECT layer FROM layers WHERE size_bytes >= 0")}
+    unknown = [layer for layer in sorted(_snapshot_layers(store)) if layer not in known]
+    paths = [store.snapshots.path(layer) for layer in unknown]
+    there = [(layer, path) for layer, path in zip(unknown, paths, strict=True) if os.path.isdir(path)]
+    for (layer, _), size in zip(there, sizer(tuple(path for _, path in there)) if there else (), strict=True):
+        store.layers.learn(layer, size_bytes=size)
+
+
+def _cache_sizes(store: Store, sizer: Sizer) -> dict[str, int]:
+    """Every cache directory that is there, by name, with its size."""
+    top = os.path.join(store.root, "caches")
+    names = [f"{family}/{number}" for family in os.listdir(top) for number in os.listdir(os.path.join(top, family))]
+    paths = tuple(store.caches.path(name) for name in names)
+    return dict(zip(names, sizer(paths) if paths else (), strict=True))
+
+
+def _move_caches(store: Store, doomed: gc.Doomed, aside: str) -> gc.Doomed:
+    """Move caches under their locks; one that somebody has begun to use since stays."""
+    gone = set()
+    for thing in doomed.things:
+        fd = store.caches.try_exclusive(thing.id) if thing.kind == gc.CACHE else None
+        if fd is not None:
+            _move(store.caches.path(thing.id), aside)
+            os.close(fd)
+            gone.add(thing.id)
+    return gc.Doomed(
+        holders=tuple(h for h in doomed.holders if h.kind != gc.CACHE or h.id in gone),
+        things=tuple(t for t in doomed.things if t.kind != gc.CACHE or t.id in gone),
+    )
+
+
+def _forget(store: Store, doomed: gc.Doomed) -> None:
+    """Drop the rows first: a row without its snapshot is never returned, a snapshot without its row is garbage."""
+    ids: dict[str, list[tuple[str, ...]]] = {}
+    for holder in doomed.holders:
+        key = (holder.id,) if holder.kind in (gc.RESULT, gc.CACHE) else tuple(holder.id.rsplit(" ", 1))
+        ids.setdefault(holder.kind, []).append(key)
+    layers = [(thing.id,) for thing in doomed.things if thing.kind == gc.LAYER]
+    with store.index.write() as db:
+        db.executemany("DELETE FROM results WHERE key=?", ids.get(gc.RESULT, []))
+        db.executemany("DELETE FROM refs WHERE ref=? AND platform=?", ids.get(gc.REF, []))
+        db.executemany("DELETE FROM names WHERE name=? AND platform=?", ids.get(gc.NAME, []))
+        db.executemany("DELETE FROM caches WHERE directory=?", ids.get(gc.CACHE, []))
+        db.executemany("DELETE FROM layers WHERE layer=?", layers)
+        db.executemany("DELETE FROM packed WHERE layer=?", layers)
+        db.executemany("DELETE FROM layer_blobs WHERE diff_id=?", layers)
+        gone = {layer for (layer,) in layers}
+        stale = [
+            (seq,)
+            for seq, result in db.execute("SELECT seq, result FROM candidates").fetchall()
+            if gone.intersection(_result.decode(result).layers)
+        ]
+        db.executemany("DELETE FROM candidates WHERE seq=?", stale)
+
+
+def _move_things(store: Store, doomed: gc.Doomed, aside: str) -> None:
+    for thing in doomed.things:
+        if thing.kind == gc.BLOB:
+            _move(store.blobs.path(thing.id), aside)
+        elif thing.kind == gc.LAYER:
+            _move(store.snapshots.path(thing.id), aside)
+            _move(store.snapshots.path(thing.id, files=False), aside)
+
+
+def _move(path: str, aside: str) -> None:
+    try:
+        os.rename(path, os.path.join(aside, f"{os.path.basename(path)}-{os.urandom(4).hex()}"))
+    except FileNotFoundError:
+        pass
+
+
+def _remove_dead_locks(store: Store) -> None:
+    """Lock files of blobs and layers that a killed build left."""
+    directory = os.path.join(store.root, "locks", "blobs")
+    for name in os.listdir(directory):
+        path = os.path.join(directory, name)
+        fd = try_lock(path)
+        if fd is not None:
+            os.unlink(path)
+            os.close(fd)
