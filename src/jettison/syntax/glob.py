@@ -1,4 +1,4 @@
-"""Wildcards of ADD and COPY sources: `*`, `?`, `[a-z]`, `[^a]` and the backslash; none crosses a `/`. Reference §1.6."""
+"""Wildcards of ADD and COPY sources: `*`, `?`, `[a-z]`, `[^a]`, backslash; none crosses a `/`. Reference §1.6."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One ignore pattern as a regular expression: `*`, `?`, `[a-z]`, the backslash, and `**` for any depth. Reference §1.10."""
+"""One ignore pattern as an expression: `*`, `?`, `[a-z]`, the backslash, and `**` for any depth. Reference §1.10."""
 
 from __future__ import annotations
 

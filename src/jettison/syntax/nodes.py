@@ -211,12 +211,16 @@ class Onbuild(Instruction, frozen=True, kw_only=True):
 
 
 class Dockerfile(msgspec.Struct, frozen=True):
-    """A parsed Dockerfile. Instructions before the first FROM can only be ARG."""
+    """A parsed Dockerfile. Instructions before the first FROM can only be ARG.
+
+    `empty_continuations` are the empty lines inside continued instructions: taken, and warned about by lint.
+    """
 
     source: Source
     escape: str
     directives: tuple[Directive, ...]
     instructions: tuple[Instruction, ...]
+    empty_continuations: tuple[Span, ...] = ()
 
     def directive(self, name: str) -> str | None:
         """The value of a parser directive, or None."""

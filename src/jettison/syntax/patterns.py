@@ -1,4 +1,4 @@
-"""Shell patterns of `${x#p}`, `${x%p}` and `${x/p/r}`: `*`, `?` and the backslash; brackets are ordinary. Reference §1.3.
+"""Shell patterns of `${x#p}`, `${x%p}` and `${x/p/r}`: `*`, `?`, backslash; brackets are ordinary. Reference §1.3.
 
 A pattern becomes a regular expression whose every `*` is atomic, so that no pattern can make matching slow: for
 patterns of this kind, taking the earliest (or, for the last one, the latest) place of each piece loses no match.
