@@ -36,8 +36,12 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """An earlier result of the same op: what a re-run is compared with, and what a miss explains itself by."""
+    """An earlier result of the same op: what a re-run is compared with, and what a miss explains itself by.
 
+    `parts` are those of its content key; `site` is where it was made.
+    """
+
+    site: str = ""
     result: Result
     parts: tuple[KeyPart, ...] = ()
 
@@ -46,15 +50,17 @@ class ResultCache(Protocol):
     """Results by key. Durable, shared by builds that run at the same time, never wrong: at worst it forgets."""
 
     def find(self, key: str) -> Result | None:
-        """The result saved under `key`, if every layer it added is still whole; pins it for this build."""
+        """The result saved under `key`, if every layer of its stack that was made here is still whole; pins them for
+        this build. A base's layers need not be here: they can be fetched again.
+        """
 
     def save(self, keys: tuple[Key, ...], op_digest: str, site: str, result: Result) -> None:
-        """Remember `result` under every key, atomically. `op_digest` and `site` (stage and line) make it findable as
-        a candidate. Saving a key again replaces what it meant.
+        """Remember `result` under every key, atomically. `op_digest` and `site` (the caller's scope and the step) make
+        it findable as a candidate, with the parts of the last key. Saving a key again replaces what it meant.
         """
 
     def candidates(self, op_digest: str) -> tuple[Candidate, ...]:
-        """Earlier results of the op with that digest, newest first, at most 8."""
+        """Earlier results of the op with that digest that are still whole, newest first, at most 8; pins them."""
 
     def last_at(self, site: str) -> Candidate | None:
         """The newest result at that site, whatever its op: what `why rebuilt` compares with."""
@@ -83,10 +89,11 @@ class Inputs(Protocol):
 class Executor(Protocol):
     """Runs steps. Called from several threads at once; each call ends its own processes before it returns or raises."""
 
-    def execute(self, step: Step, inputs: tuple[Result | None, ...], emit: Emit) -> tuple[str, ...]:
+    def execute(self, step: Step, inputs: tuple[Result | None, ...], emit: Emit, cancel: Cancel) -> tuple[str, ...]:
         """Run the step on its inputs' results (None for a LocalOp) and return the layers it added, () when it changed
-        nothing. Output lines and progress go to `emit`. Raises StepError, InputError,
-        NetworkError, HostError, Cancelled. A failed step leaves nothing behind.
+        nothing. Output lines and progress go to `emit`. When `cancel` is set (by the caller, or because another step
+        failed) the step ends soon, with Cancelled. Raises StepError, InputError, NetworkError, HostError, Cancelled. A
+        failed step leaves nothing behind.
         """
 
     def discard(self, layers: tuple[str, ...]) -> None:

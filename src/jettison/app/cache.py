@@ -1,0 +1,49 @@
+"""The solver's ResultCache on the store: rows of the index, trusted only while the snapshots they name are whole."""
+
+from __future__ import annotations
+
+from jettison.solve.ports import Candidate, Key, Result
+from jettison.store import results
+from jettison.store.results import SavedCandidate, SavedResult
+from jettison.store.store import Store
+
+OFFERED = 8
+
+
+class StoreCache:
+    """`solve.ports.ResultCache`: durable, and shared by all builds that use the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def find(self, key: str) -> Result | None:
+        """The result under `key` whose layers are all whole."""
+        found = results.find(self._store.index, key)
+        return _result(found) if found is not None and self._is_whole(found) else None
+
+    def save(self, keys: tuple[Key, ...], op_digest: str, site: str, result: Result) -> None:
+        """Remember a result. See `solve.ports.ResultCache.save`."""
+        saved = SavedResult(result.id, result.layers, result.added)
+        candidate = SavedCandidate(site, saved, keys[-1].parts)
+        results.save(self._store.index, tuple(key.digest for key in keys), candidate, op_digest)
+
+    def candidates(self, op_digest: str) -> tuple[Candidate, ...]:
+        """Earlier whole results of the op, newest first."""
+        found = results.candidates(self._store.index, op_digest, results.KEPT_OF_AN_OP)
+        return tuple(_candidate(each) for each in found if self._is_whole(each.result))[:OFFERED]
+
+    def last_at(self, site: str) -> Candidate | None:
+        """The newest result at the site; it need not be whole: only its parts are looked at."""
+        found = results.last_at(self._store.index, site)
+        return None if found is None else _candidate(found)
+
+    def _is_whole(self, saved: SavedResult) -> bool:
+        return self._store.snapshots.all_whole(saved.layers)
+
+
+def _result(saved: SavedResult) -> Result:
+    return Result(id=saved.id, layers=saved.layers, added=saved.added)
+
+
+def _candidate(saved: SavedCandidate) -> Candidate:
+    return Candidate(site=saved.site, result=_result(saved.result), parts=saved.parts)

@@ -1,0 +1,131 @@
+"""The two keys of a step, and the identity of its result. Pure (design: two keys a step).
+
+A key is the digest of framed (name, value) parts, which it returns, so that a miss can say which part changed. Any
+change of what is hashed here must raise KEY_VERSION; a golden test holds thirty keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from jettison.base.canonical import canonical, canonical_digest
+from jettison.base.digest import digest_of
+from jettison.planning import ops
+from jettison.record.model import KeyPart
+from jettison.solve.ports import Key
+
+KEY_VERSION = "1"
+LONGEST_VALUE = 200
+
+VERSION_PART = "version"
+OP_PART = "op"
+INPUT_PREFIX = "input "
+ENV_PREFIX = "env "
+FILE_PREFIX = "file "
+
+# What does not change what a step yields: how it runs, how it is shown, what only checks it, and names of what a digest
+# already names (the identity of a source stands in for them).
+_LEFT_OUT = {
+    ops.ImageOp: frozenset(("ref",)),
+    ops.HttpOp: frozenset(("url", "checksum")),
+    ops.GitOp: frozenset(("ref", "checksum")),
+    ops.RunOp: frozenset(("run_only",)),
+}
+_LEFT_OUT_OF_A_SOURCE = frozenset(("span_line",))
+
+EMPTY_TREE = canonical_digest(("tree", "empty"))
+
+
+def op_parts(op: ops.AnyOp, identity: str = "") -> tuple[KeyPart, ...]:
+    """The parts of a key that say what the op is. `identity` is that of a source whose op does not hold it (a commit,
+    a body's digest).
+    """
+    parts = [KeyPart(VERSION_PART, KEY_VERSION), KeyPart(OP_PART, type(op).__name__)]
+    if identity:
+        parts.append(KeyPart("identity", identity))
+    left_out = _LEFT_OUT.get(type(op), frozenset())
+    if isinstance(op, ops.GitOp) and not op.keep_git_dir:
+        left_out |= {"remote"}  # nothing of it stands in the tree
+    for name in op.__struct_fields__:
+        if name not in left_out:
+            parts.extend(_field(name, getattr(op, name)))
+    return tuple(parts)
+
+
+def op_digest(parts: tuple[KeyPart, ...]) -> str:
+    """What finds earlier results of the same op, whatever it was run on."""
+    return _digest("op", parts)
+
+
+def definition_key(parts: tuple[KeyPart, ...], inputs: Iterable[str]) -> Key:
+    """What the step is: its op's parts, and for each input its definition key, or the digest of what is read of a
+    local context.
+    """
+    return _key("definition", parts, inputs)
+
+
+def content_key(parts: tuple[KeyPart, ...], inputs: Iterable[str], files: tuple[KeyPart, ...] = ()) -> Key:
+    """What the step reads: its op's parts, and for each input the identity of its tree or the digest of what is read.
+
+    `files` are the parts that local inputs' digests are made of: they tell a miss more, and do not enter the digest.
+    """
+    key = _key("content", parts, inputs)
+    named = (KeyPart(FILE_PREFIX + utf8(part.name), part.value) for part in files)
+    return Key(digest=key.digest, parts=(*key.parts, *named))
+
+
+def result_id(parent: str, layer_digests: tuple[str, ...]) -> str:
+    """The identity of a tree: equal bytes give equal ids, whatever made them. A step that added nothing yields the
+    tree it began with.
+    """
+    return canonical_digest(("tree", parent, layer_digests)) if layer_digests else parent
+
+
+def read_by_content(op: ops.AnyOp) -> frozenset[int]:
+    """The inputs of which a step reads just some paths; the others are there as whole trees (its base)."""
+    match op:
+        case ops.CopyOp():
+            found = {source.input for source in op.sources if source.input is not None}
+        case ops.RunOp():
+            found = {mount.input for mount in op.mounts if isinstance(mount, ops.BindMount)}
+        case _:
+            found = set()
+    return frozenset(found - {0})
+
+
+def utf8(text: str) -> str:
+    """`text` as it can be shown and kept: bytes that are not UTF-8 (surrogateescape) become marks."""
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _field(name: str, value: object) -> list[KeyPart]:
+    """The parts of one field: a part each for what a reader thinks of one by one."""
+    if name == "env" and isinstance(value, tuple):
+        return [KeyPart(ENV_PREFIX + utf8(variable), _text(text)) for variable, text in value]
+    if name == "sources" and isinstance(value, tuple):
+        return [KeyPart(f"source {index}", _text(_source(source))) for index, source in enumerate(value)]
+    if name == "mounts" and isinstance(value, tuple):
+        return [KeyPart(f"mount {index}", _text(mount)) for index, mount in enumerate(value)]
+    if name == "files" and isinstance(value, tuple):
+        return [KeyPart(f"script {index}", _text(file)) for index, file in enumerate(value)]
+    return [KeyPart(name, _text(value))]
+
+
+def _source(source: ops.CopySource) -> dict[str, object]:
+    names = (name for name in source.__struct_fields__ if name not in _LEFT_OUT_OF_A_SOURCE)
+    return {name: getattr(source, name) for name in names}
+
+
+def _text(value: object) -> str:
+    """A value as JSON, or, when it is long, its digest: JSON never begins with an `s`."""
+    data = canonical(value)
+    return digest_of(data) if len(data) > LONGEST_VALUE else data.decode()
+
+
+def _key(kind: str, parts: tuple[KeyPart, ...], inputs: Iterable[str]) -> Key:
+    whole = (*parts, *(KeyPart(f"{INPUT_PREFIX}{index}", value) for index, value in enumerate(inputs)))
+    return Key(digest=_digest(kind, whole), parts=whole)
+
+
+def _digest(kind: str, parts: tuple[KeyPart, ...]) -> str:
+    return canonical_digest((KEY_VERSION, kind, [(part.name, part.value) for part in parts]))

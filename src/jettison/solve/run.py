@@ -1,0 +1,268 @@
+"""The driver: definition keys for all, then what is missing runs, in threads, as far as the target needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import msgspec
+
+from jettison.base.errors import Cancelled, InternalError
+from jettison.planning import ops
+from jettison.planning.graph import Plan, Step
+from jettison.record.model import StepCached
+from jettison.solve.crew import Crew
+from jettison.solve.define import Defined, define
+from jettison.solve.faults import Fault
+from jettison.solve.perform import EMPTY, Performed, Performer, is_source
+from jettison.solve.ports import Cancel, Emit, Executor, Inputs, Key, Result, ResultCache
+from jettison.solve.schedule import Schedule
+
+DEFINITION = "definition"
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a step. `verdict`: ran, cached or unneeded. `hit`: definition, content, equal-bytes or ""."""
+
+    verdict: str
+    hit: str = ""
+    reason: str = ""
+    duration_ms: float = 0.0
+
+
+class SolveOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """By step id: every result that is known (unneeded steps' too, where the cache has them), the definition key of
+    every step but the local contexts, with its parts, and what became of each.
+    """
+
+    results: dict[str, Result]
+    keys: dict[str, Key]
+    verdicts: dict[str, Verdict]
+
+
+def solve(
+    plan: Plan,
+    *,
+    cache: ResultCache,
+    inputs: Inputs,
+    executor: Executor,
+    emit: Emit,
+    cancel: Cancel,
+    jobs: int,
+    no_cache: bool = False,
+    no_cache_stages: Collection[str] = (),
+    scope: str = "",
+) -> SolveOutcome:
+    """Make what the plan's target needs; the results of all steps of its lineage are in the outcome.
+
+    Up to `jobs` steps of all stages run at once. `no_cache`: every step runs; `no_cache_stages`: those of these stages
+    (as `Step.stage` has them); sources are not forced. `scope` names the project (e.g. the context's path): what a miss
+    is compared with comes from there first.
+
+    At the first failure the others are called off and waited for; then it is raised, placed at its step. Raises what
+    the ports raise, and Cancelled. However it ends, no thread is left, and what was finished is in the cache.
+    """
+    stop = _Stop(cancel)
+    performer = Performer(cache=cache, inputs=inputs, executor=executor, emit=emit, stop=stop, scope=scope)
+    try:
+        defined = define(plan.steps, inputs, stop, max(1, jobs))
+        forced = _forced(defined, no_cache=no_cache, stages=frozenset(stage.lower() for stage in no_cache_stages))
+        return _Solve(plan, defined, forced, cache=cache, emit=emit, stop=stop, performer=performer).run(max(1, jobs))
+    except Fault as fault:
+        fault.tell(emit)
+        raise fault.error from fault.error.__cause__
+
+
+class _Stop:
+    """The caller's Cancel, and our own: set by the first failure."""
+
+    def __init__(self, cancel: Cancel) -> None:
+        self._cancel = cancel
+        self._set = False
+
+    def set(self) -> None:
+        self._set = True
+
+    def is_set(self) -> bool:
+        return self._set or self._cancel.is_set()
+
+
+def _forced(defined: Mapping[str, Defined], *, no_cache: bool, stages: frozenset[str]) -> frozenset[str]:
+    return frozenset(
+        name
+        for name, each in defined.items()
+        if (no_cache and not is_source(each.step.op))
+        or (each.step.stage.lower() in stages and not is_source(each.step.op))
+        or (isinstance(each.step.op, ops.RunOp) and each.step.op.run_only.ignore_cache)
+    )
+
+
+class _Solve:
+    """One solve. Steps with equal definition keys are one: the first of them, their leader, stands for all."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        defined: Mapping[str, Defined],
+        forced: frozenset[str],
+        *,
+        cache: ResultCache,
+        emit: Emit,
+        stop: _Stop,
+        performer: Performer,
+    ) -> None:
+        self._plan = plan
+        self._defined = defined
+        self._leader = _leaders(defined)
+        self._forced = frozenset(self._leader[name] for name in forced)
+        self._cache = cache
+        self._emit = emit
+        self._stop = stop
+        self._performer = performer
+        self._wanted = tuple(self._leader[name] for name in (*plan.lineage, plan.result))
+        self._results: dict[str, Result] = {}  # of leaders
+        self._performed: dict[str, Performed] = {}
+        self._schedule: Schedule
+
+    def run(self, jobs: int) -> SolveOutcome:
+        self._look_up()
+        reads = {
+            name: tuple(self._leader[each] for each in defined.step.inputs if each in self._leader)
+            for name, defined in self._defined.items()
+            if self._leader[name] == name
+        }
+        self._schedule = Schedule(reads, self._wanted, self._results)
+        self._tell_hits()
+        if not self._schedule.finished:
+            with Crew[Performed]() as crew:
+                self._drive(crew, jobs)
+        return self._outcome()
+
+    def _look_up(self) -> None:
+        """Results by definition, for all steps at once. Not for what is forced, nor for what stands on something that
+        is: it is to be compared by content, with what comes out.
+        """
+        tainted = set(self._forced)
+        for name, defined in self._defined.items():
+            if self._leader[name] != name:
+                continue
+            if any(self._leader.get(each) in tainted for each in defined.step.inputs):
+                tainted.add(name)
+            elif name not in tainted:
+                self._find(name, defined)
+        self._hold_lineage_together()
+
+    def _find(self, name: str, defined: Defined) -> None:
+        if isinstance(defined.step.op, ops.ScratchOp):
+            self._results[name] = EMPTY
+            return
+        found = self._cache.find(defined.key.digest)
+        if found is not None:
+            self._results[name] = found
+
+    def _hold_lineage_together(self) -> None:
+        """The image is its lineage's layers, so each of its results must stand on the one before. One that does not
+        (an earlier one was made again since, or forgotten) is looked up again, by content.
+        """
+        below: Result | None = None
+        broken = False
+        for name in (self._leader[each] for each in self._plan.lineage):
+            found = self._results.get(name)
+            if found is not None and below is not None:
+                broken = broken or found.layers != (*below.layers, *found.added)
+            broken = broken or found is None
+            if broken:
+                self._results.pop(name, None)
+            below = found
+
+    def _tell_hits(self) -> None:
+        for name, defined in self._defined.items():
+            if self._leader[name] in self._results and not isinstance(defined.step.op, ops.ScratchOp):
+                self._emit(StepCached(step=name, hit=DEFINITION))
+
+    def _drive(self, crew: Crew[Performed], jobs: int) -> None:
+        try:
+            first = self._drive_until_done(crew, jobs)
+        except BaseException:  # Ctrl-C among them: those that run are told before the crew waits for them
+            self._stop.set()
+            raise
+        if first is not None:
+            raise first
+        if self._stop.is_set() and not self._schedule_is_whole():
+            raise Cancelled("cancelled")
+
+    def _drive_until_done(self, crew: Crew[Performed], jobs: int) -> Fault | None:
+        """Start what is ready, take what is answered; the failure to tell, if there was one."""
+        worst: Fault | None = None
+        while True:
+            if self._stop.is_set():
+                self._schedule.stop()
+            while len(crew) < jobs and (name := self._schedule.take()) is not None:
+                self._start(crew, name)
+            if self._schedule.finished or not len(crew):
+                return worst
+            name, answer = crew.wait()
+            if isinstance(answer, Performed):
+                self._settle(name, answer)
+                continue
+            self._schedule.fail(name)
+            self._stop.set()
+            worst = self._worse(worst, _fault(self._defined[name].step, answer))
+
+    def _start(self, crew: Crew[Performed], name: str) -> None:
+        defined = self._defined[name]
+        results = tuple(self._result_of(each) for each in defined.step.inputs)
+        forced = name in self._forced
+        crew.start(name, lambda: self._performer.perform(defined, results, forced=forced))
+
+    def _settle(self, name: str, performed: Performed) -> None:
+        self._results[name] = performed.result
+        self._performed[name] = performed
+        self._schedule.done(name)
+        for follower, leader in self._leader.items():
+            if leader == name and follower != name:
+                self._emit(StepCached(step=follower, hit=DEFINITION))
+
+    def _worse(self, first: Fault | None, later: Fault) -> Fault:
+        """The failure to raise: the first one that is no mere consequence. The other is told at once."""
+        if first is None:
+            return later
+        if isinstance(first.error, Cancelled) and not isinstance(later.error, Cancelled):
+            first, later = later, first
+        later.tell(self._emit)
+        return first
+
+    def _schedule_is_whole(self) -> bool:
+        return all(name in self._results for name in self._wanted)
+
+    def _result_of(self, name: str) -> Result | None:
+        return self._results[self._leader[name]] if name in self._leader else None
+
+    def _outcome(self) -> SolveOutcome:
+        return SolveOutcome(
+            results={name: self._results[each] for name, each in self._leader.items() if each in self._results},
+            keys={name: defined.key for name, defined in self._defined.items()},
+            verdicts={name: self._verdict(name) for name in self._defined},
+        )
+
+    def _verdict(self, name: str) -> Verdict:
+        leader = self._leader[name]
+        performed = self._performed.get(leader)
+        if leader not in self._results:
+            return Verdict(verdict="unneeded")
+        if performed is None or name != leader:
+            return Verdict(verdict="cached", hit=DEFINITION)
+        return Verdict(
+            verdict="cached" if performed.hit else "ran",
+            hit=performed.hit,
+            reason=performed.reason,
+            duration_ms=performed.duration_ms,
+        )
+
+
+def _leaders(defined: Mapping[str, Defined]) -> dict[str, str]:
+    first: dict[str, str] = {}
+    return {name: first.setdefault(each.key.digest, name) for name, each in defined.items()}
+
+
+def _fault(step: Step, error: BaseException) -> Fault:
+    return error if isinstance(error, Fault) else Fault(step, InternalError(f"{type(error).__name__}: {error}"))
