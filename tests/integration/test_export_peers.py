@@ -7,8 +7,8 @@ import subprocess
 import sys
 
 import pytest
-from tests.handmade import image_of
 
+from handmade import image_of
 from jettison.base.digest import digest_of
 from jettison.export.docker_archive import write_docker_archive
 from jettison.export.layout import write_layout

@@ -7,9 +7,9 @@ import tarfile
 import threading
 
 import pytest
-from tests import images
-from tests.handmade import image_of
 
+import images
+from handmade import image_of
 from jettison.base.digest import digest_of
 from jettison.base.errors import HostError, InputError, UsageError
 from jettison.export.docker_archive import familiar, write_docker_archive
