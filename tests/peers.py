@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Sequence
+
+_BUD = (
+    "bud",
+    "--format=docker",
+    "--isolation=chroot",
+    "--network=host",
+    "--pull-never",
+    "--no-cache",
+    "--identity-label=false",
+)
 
 
 class PeerError(Exception):
@@ -60,11 +69,15 @@ class Buildah:
         )
 
     def build(self, context: str, out: str, flags: Sequence[str] = ()) -> str:
-        """Build a context and write the image as an OCI layout directory at `out`; what was printed."""
-        words = ("bud", "--isolation", "chroot", "--network", "host", "--pull-never", "--no-cache", *self.policy)
+        """Build a context and write the image as a docker archive at `out`; what was printed.
+
+        In docker's format, since buildah leaves SHELL, HEALTHCHECK and ONBUILD out of OCI's.
+        """
+        words = [*_BUD, *self.policy]
         printed = self._buildah(*words, *flags, "--tag", "made", context)
-        shutil.rmtree(out, ignore_errors=True)
-        self._buildah("push", "--quiet", *self.policy, "localhost/made", f"oci:{out}:latest")
+        if os.path.exists(out):
+            os.unlink(out)
+        self._buildah("push", "--quiet", *self.policy, "localhost/made", f"docker-archive:{out}:localhost/made:latest")
         self._buildah("rmi", "--force", "localhost/made")
         return printed
 

@@ -1,0 +1,31 @@
+"""What the differential tests share: the base, one store for all cases, and buildah."""
+
+from collections.abc import Iterator
+
+import pytest
+
+import peers
+from bases import assemble
+from differential import harness
+from project import Project
+
+
+@pytest.fixture(scope="session")
+def base() -> harness.Base:
+    """The base image that the cases are built on."""
+    return harness.read_base(assemble.base(harness.BASE))
+
+
+@pytest.fixture(scope="session")
+def builder(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """One store for all cases, so that the base is unpacked once and steps that are alike meet in the cache."""
+    return Project(str(tmp_path_factory.mktemp("differential"))).base(harness.BASE)
+
+
+@pytest.fixture(scope="session")
+def buildah(tmp_path_factory: pytest.TempPathFactory, base: harness.Base) -> Iterator[peers.Buildah]:
+    """buildah with the base in its storage."""
+    made = peers.Buildah(str(tmp_path_factory.mktemp("buildah")))
+    made.load(base.layout, harness.BASE)
+    yield made
+    made.close()
