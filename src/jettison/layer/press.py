@@ -52,6 +52,11 @@ def _deflate(data: Any, last: bool) -> bytes:
 ZstdError = zstd.ZstdError
 
 
+def zstd_version() -> str:
+    """Of the zstd library."""
+    return str(zstd.zstd_version)
+
+
 def zstd_decoder() -> Any:
     """An object that decompresses one frame, with bz2's interface. Raises ZstdError for more than 128 MiB of window."""
     return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG})
@@ -86,6 +91,17 @@ class Pressed:
         self.tar_bytes = tar_bytes
         self.digest = digest
         self.size_bytes = size_bytes
+
+
+def press_bytes(data: bytes, compression: str = GZIP) -> bytes:
+    """A small tar, compressed: the bytes that a blob of it has."""
+    import io
+
+    out = io.BytesIO()
+    press = Press(compression, out, workers=1)
+    press.write(data)
+    press.finish()
+    return out.getvalue()
 
 
 class _Output:

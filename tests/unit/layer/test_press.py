@@ -4,13 +4,15 @@ import gzip
 import hashlib
 import io
 import os
+import re
 import subprocess
 
 import pytest
 
 from jettison.base.errors import InputError, UsageError
 from jettison.layer import decompress
-from jettison.layer.press import PIECE_BYTES, Press, coder_of
+from jettison.layer.name import compressor_name
+from jettison.layer.press import PIECE_BYTES, Press, coder_of, press_bytes
 
 # The blob of `sample`. A new isal may change it: that changes every layer's digest (not its diff_id), so it is said in
 # the changelog. It is the same on x86-64 with and without AVX.
@@ -58,6 +60,18 @@ def test_every_size_comes_back_and_is_one_gzip_member(size):
     assert gzip.decompress(blob) == data
     assert blob[:10] == b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
     assert subprocess.run(["gzip", "-dc"], input=blob, capture_output=True, check=True).stdout == data
+
+
+def test_small_tars_are_pressed_in_memory():
+    assert press_bytes(bytes(1024)) == pressed(bytes(1024))
+
+
+@pytest.mark.parametrize(
+    ("compression", "name"),
+    [("gzip", r"isal \d\S+ level 1"), ("zstd", r"zstd \d\S+ level 3"), ("uncompressed", ""), ("", "")],
+)
+def test_the_compressor_has_a_name(compression, name):
+    assert re.fullmatch(name, compressor_name(compression))
 
 
 def test_nothing_is_written_when_only_sums_are_asked_for():
