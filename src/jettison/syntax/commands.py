@@ -21,6 +21,7 @@ from jettison.syntax.nodes import (
     Shell,
     ShellForm,
 )
+from jettison.syntax.quoting import quoted
 from jettison.syntax.request import Request
 from jettison.syntax.suggest import did_you_mean
 
@@ -106,7 +107,7 @@ def _one_of(request: Request, flag: Flag | None, known: tuple[str, ...], message
     value = flag.value or ""
     if value not in known:
         hint = did_you_mean(value, known) or f"it is one of {', '.join(known)}"
-        request.fault(message.format(f'"{value}"'), flag.span, hint)
+        request.fault(message.format(quoted(value)), flag.span, hint)
     return value
 
 
@@ -161,7 +162,7 @@ def parse_healthcheck(request: Request) -> Healthcheck:
     flags = Flags(request, _HEALTH_FLAGS)
     if kind.upper() != "CMD":
         span = request.line.span(request.args_start, request.args_start + len(kind))
-        raise request.fail(f'Unknown type "{kind.upper()}" in HEALTHCHECK (try CMD)', None, span)
+        raise request.fail(f"Unknown type {quoted(kind.upper())} in HEALTHCHECK (try CMD)", None, span)
     test = command_of(request, rest)
     if not (test.args if isinstance(test, ExecForm) else test.text):
         raise request.fail("Missing command after HEALTHCHECK CMD")
@@ -203,7 +204,7 @@ def _retries(request: Request, flag: Flag | None) -> int | None:
     if flag is None or not flag.value:
         return None
     if not _INTEGER.match(flag.value) or not -(2**31) <= int(flag.value) < 2**31:
-        request.fault(f'--retries must be a whole number, not "{flag.value}"', flag.span)
+        request.fault(f"--retries must be a whole number, not {quoted(flag.value)}", flag.span)
         return None
     if int(flag.value) < 0:
         request.fault(f"--retries cannot be negative ({int(flag.value)})", flag.span)

@@ -44,7 +44,7 @@ def _fault(directive: Directive, earlier: list[Directive]) -> Diagnostic | None:
         return Diagnostic(message, directive.span, "remove this line or the earlier one")
     if directive.name == "escape" and directive.value not in {"\\", "`"}:
         message = f"invalid escape token '{directive.value}' does not match ` or \\"
-        return Diagnostic(message, directive.span, "write `# escape=\\` or `# escape=``")
+        return Diagnostic(message, directive.span, "write # escape=\\ or # escape=`")
     return None
 
 

@@ -20,6 +20,7 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _MARK = re.compile(r"([0-9]*)<<(-?)([^<]*)\Z", re.DOTALL)
+_BLANK_BEHIND = re.compile(rf"[0-9]*<<[{SPACE_CLASS}]")
 _TABS = re.compile(r"^\t+", re.MULTILINE)
 
 
@@ -82,6 +83,8 @@ def read_bodies(line: LogicalLine, lines: Lines) -> tuple[Placed, ...]:
         body = lines.heredoc_body(mark.name, chomp=mark.chomp)
         if body is None:
             hint = f"it ends at a line that holds {mark.name} and nothing else; the file ended before one"
+            if _BLANK_BEHIND.match(line.text, mark.start):
+                hint += "; for arithmetic, write << without a blank behind it"
             lines.faults.append(Diagnostic("unterminated heredoc", span, hint))
             body = ""
         stripped = _TABS.sub("", body) if mark.chomp else body

@@ -23,12 +23,12 @@ from jettison.syntax.nodes import (
     Workdir,
 )
 from jettison.syntax.pairs import arg_names, pairs_of
+from jettison.syntax.quoting import quoted
 from jettison.syntax.request import FaultError, Request
 from jettison.syntax.suggest import did_you_mean
 from jettison.syntax.transfer import json_words, parse_add, parse_copy
 
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9\-_.]*\Z")
-_ONBUILD = re.compile(r"\s*ONBUILD\s*", re.IGNORECASE)
 
 
 def parse_from(request: Request) -> From:
@@ -41,7 +41,7 @@ def parse_from(request: Request) -> From:
         )
     name = words[2] if len(words) == 3 else None
     if name is not None and not _STAGE_NAME.match(name.text.lower()):
-        message = f'invalid name for build stage: "{name.text}", '
+        message = f"invalid name for build stage: {quoted(name.text)}, "
         raise request.fail(message + "name can't start with a number or contain symbols", None, name.span)
     return From(
         span=request.span,
@@ -180,8 +180,7 @@ def parse_onbuild(request: Request) -> Onbuild:
     inner = Request(request.line, request.args_start, request.escape, request.faults)
     inner.heredocs = request.heredocs
     check_trigger(inner)
-    text = _ONBUILD.sub("", request.original, count=1)
-    text += "".join(f"\n{placed.written}{placed.node.name}" for placed in request.heredocs)
+    text = inner.original + "".join(f"\n{placed.written}{placed.node.name}" for placed in request.heredocs)
     return Onbuild(
         span=request.span,
         keyword=request.keyword,

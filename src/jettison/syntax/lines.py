@@ -67,7 +67,7 @@ class Lines:
 
     def _check_lengths(self) -> None:
         for number, line in enumerate(self.lines, 1):
-            if len(line) > MAX_LINE_BYTES // 4 and len(line.encode("utf-8", "surrogatepass")) > MAX_LINE_BYTES:
+            if len(line) > MAX_LINE_BYTES // 4 and _byte_length(line) > MAX_LINE_BYTES:
                 message = f"dockerfile line greater than max allowed size of {MAX_LINE_BYTES}"
                 hint = "split it with the escape character at the end of a line"
                 self.faults.append(Diagnostic(message, Span(number, 0, number, 1), hint))
@@ -137,3 +137,11 @@ class Lines:
                 return "".join([text + "\n" for text in self.lines[start:number]])
         self.number = len(self.lines)
         return None
+
+
+def _byte_length(line: str) -> int:
+    """The length in the file that the line was read from, with bytes that are no UTF-8 read as surrogates."""
+    try:
+        return len(line.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:
+        return len(line.encode("utf-8", "surrogatepass"))

@@ -6,6 +6,7 @@ import re
 
 from jettison.syntax.blanks import SPACE_CLASS
 from jettison.syntax.nodes import ArgName, Pair, Word
+from jettison.syntax.quoting import quoted
 from jettison.syntax.request import Request
 
 _TOKEN = {
@@ -49,7 +50,8 @@ def pairs_of(request: Request) -> tuple[Pair, ...]:
     for start, end in found:
         equals = text.find("=", start, end)
         if equals < 0:
-            message = f'Syntax error - can\'t find = in "{text[start:end]}". Must be of the form: name=value'
+            word = quoted(text[start:end])
+            message = f"Syntax error - can't find = in {word}. Must be of the form: name=value"
             raise request.fail(message, "put quotes around a value that holds blanks", request.line.span(start, end))
         if equals == start:
             raise request.fail(f"{name} names can not be blank", None, request.line.span(start, end))

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from jettison.syntax import patterns
 from jettison.syntax.blanks import SPACE_CLASS
+from jettison.syntax.quoting import quoted
 
 Scope = Callable[[str], "str | None"]
 
@@ -107,7 +108,7 @@ class Expander:
         try:
             return self._until("", keep_escapes=False)
         except ExpansionError as error:
-            raise ExpansionError(f'failed to process "{self._text}": {error}') from None
+            raise ExpansionError(f"failed to process {quoted(self._text)}: {error}") from None
 
     def _peek(self) -> str:
         return self._text[self._position : self._position + 1]

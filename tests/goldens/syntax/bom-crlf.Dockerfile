@@ -1,0 +1,9 @@
+﻿# escape=\
+FROM alpine
+RUN a \
+  b
+RUN <<EOF
+x
+EOF
+COPY a \
+ b

@@ -1,0 +1,3 @@
+FROM alpine
+EXPOSE 9000 80/tcp 443 $PORTS 3000-3005/udp
+EXPOSE ["80"]

@@ -1,0 +1,5 @@
+FRO\
+M alpine
+RU\
+# c
+N a

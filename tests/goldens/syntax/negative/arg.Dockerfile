@@ -1,0 +1,4 @@
+FROM alpine
+ARG
+ARG =x
+ARG ok =y

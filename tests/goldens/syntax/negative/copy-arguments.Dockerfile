@@ -1,0 +1,6 @@
+FROM alpine
+COPY
+COPY a
+ADD --chown=x a
+COPY ["a"]
+COPY []

@@ -1,0 +1,6 @@
+FROM alpine
+EXPOSE
+VOLUME
+VOLUME []
+VOLUME [""]
+VOLUME ["a", "  "]

@@ -1,0 +1,4 @@
+FROM alpine
+COPY --link \
+    --frmo=x \
+    a b

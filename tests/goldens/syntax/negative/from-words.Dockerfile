@@ -1,0 +1,5 @@
+FROM
+FROM a b
+FROM a AS
+FROM a AS b c
+FROM a IS b

@@ -1,0 +1,6 @@
+FROM alpine
+RUN cat <<EOF
+x
+ EOF
+EOF2
+RUN more

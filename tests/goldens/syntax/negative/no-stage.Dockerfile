@@ -1,0 +1,4 @@
+ARG A=1
+RUN make
+RUN again
+FROM alpine

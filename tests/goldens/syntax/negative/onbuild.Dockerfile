@@ -1,0 +1,9 @@
+FROM alpine
+ONBUILD
+ONBUILD ONBUILD RUN x
+ONBUILD FROM x
+onbuild maintainer x
+ONBUILD RUNN x
+ONBUILD COPY --frmo=x a b
+ONBUILD ENV a
+ONBUILD CMD [1]

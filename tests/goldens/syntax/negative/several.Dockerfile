@@ -1,0 +1,5 @@
+FROM a b
+COPY --lnik a
+RUNN x
+HEALTHCHECK --interval=1 --retries=z CMD y
+ENV a

@@ -1,0 +1,5 @@
+FROM alpine
+SHELL
+SHELL []
+SHELL /bin/sh -c
+SHELL ["a"] b

@@ -1,0 +1,5 @@
+FROM alpine
+RUUN <<EOF
+not an instruction
+EOF
+USR x

@@ -1,0 +1,5 @@
+FROM alpine
+RUNN make
+frmo x
+XYZZY
+CPOY a b
