@@ -13,7 +13,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One vertex. `inputs[0]` is the tree it builds on (for those that build on one), the others what it reads.
 
     `id` is unique within a plan and stable for one Dockerfile (`build.3`, `image:alpine@linux/amd64`). `display` is
-    what people see: `[build 2/5] RUN yarn`. `stage` is the stage's name or index as text, "" for sources.
+    what people see: `[build 2/5] RUN yarn`. `stage` is the stage's name (`stage-N` without one), "" for sources.
     """
 
     id: str
@@ -36,6 +36,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     `config` is the final image's config with the base's history and rootfs; `history` is what this build appends.
     `lineage` lists, from the base up, the steps whose layers form the image (`lineage[0]` is an image or scratch).
+    `source_date_epoch` is what a build-arg or a global ARG of that name says, as text; "" when neither does.
     """
 
     platform: str
@@ -46,6 +47,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     config: ImageConfig
     history: tuple[PlannedHistory, ...]
     warnings: tuple[str, ...] = ()
+    source_date_epoch: str = ""
 
     def step(self, step_id: str) -> Step:
         """The step with that id. Raises KeyError."""

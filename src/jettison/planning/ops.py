@@ -42,7 +42,10 @@ class HttpOp(Op, frozen=True, kw_only=True):
 
 
 class GitOp(Op, frozen=True, kw_only=True):
-    """A checkout. `ref` None is the default branch; `checksum` a commit (prefix) that it must be."""
+    """A checkout. `ref` None is the default branch; `checksum` a commit (prefix) that it must be.
+
+    `mtime` is `checkout` (files have the time of their fetch) or `commit` (the commit's).
+    """
 
     remote: str
     ref: str | None = None
@@ -50,6 +53,7 @@ class GitOp(Op, frozen=True, kw_only=True):
     keep_git_dir: bool = False
     submodules: bool = True
     checksum: str | None = None
+    mtime: str = "checkout"
 
 
 class InlineFile(msgspec.Struct, frozen=True):
