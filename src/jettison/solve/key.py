@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
 from jettison.base.canonical import canonical, canonical_digest
 from jettison.base.digest import digest_of
 from jettison.planning import ops
@@ -46,9 +48,9 @@ def op_parts(op: ops.AnyOp, identity: str = "") -> tuple[KeyPart, ...]:
     left_out = _LEFT_OUT.get(type(op), frozenset())
     if isinstance(op, ops.GitOp) and not op.keep_git_dir:
         left_out |= {"remote"}  # nothing of it stands in the tree
-    for name in op.__struct_fields__:
+    for name, value in _said(op).items():
         if name not in left_out:
-            parts.extend(_field(name, getattr(op, name)))
+            parts.extend(_field(name, value))
     return tuple(parts)
 
 
@@ -75,10 +77,12 @@ def content_key(parts: tuple[KeyPart, ...], inputs: Iterable[str], files: tuple[
 
 
 def result_id(parent: str, layer_digests: tuple[str, ...]) -> str:
-    """The identity of a tree: equal bytes give equal ids, whatever made them. A step that added nothing yields the
-    tree it began with.
+    """The identity of a tree: equal layers on an equal tree give an equal id, whatever made them. A step that added
+    nothing yields the tree it began with.
     """
-    return canonical_digest(("tree", parent, layer_digests)) if layer_digests else parent
+    for digest in layer_digests:
+        parent = canonical_digest(("tree", parent, digest))
+    return parent
 
 
 def read_by_content(op: ops.AnyOp) -> frozenset[int]:
@@ -105,15 +109,31 @@ def _field(name: str, value: object) -> list[KeyPart]:
     if name == "sources" and isinstance(value, tuple):
         return [KeyPart(f"source {index}", _text(_source(source))) for index, source in enumerate(value)]
     if name == "mounts" and isinstance(value, tuple):
-        return [KeyPart(f"mount {index}", _text(mount)) for index, mount in enumerate(value)]
+        return [KeyPart(f"mount {index}", _text(_mount(mount))) for index, mount in enumerate(value)]
     if name == "files" and isinstance(value, tuple):
         return [KeyPart(f"script {index}", _text(file)) for index, file in enumerate(value)]
     return [KeyPart(name, _text(value))]
 
 
 def _source(source: ops.CopySource) -> dict[str, object]:
-    names = (name for name in source.__struct_fields__ if name not in _LEFT_OUT_OF_A_SOURCE)
-    return {name: getattr(source, name) for name in names}
+    return {name: value for name, value in _said(source).items() if name not in _LEFT_OUT_OF_A_SOURCE}
+
+
+def _mount(mount: ops.AnyMount) -> dict[str, object]:
+    return {"type": type(mount).__name__, **_said(mount)}
+
+
+def _said(value: msgspec.Struct) -> dict[str, object]:
+    """The fields that differ from their defaults: so an op may get a new field without every key changing."""
+    kind = type(value)
+    known = _FIELDS.get(kind)
+    if known is None:
+        known = _FIELDS[kind] = tuple((field.name, field.default) for field in msgspec.structs.fields(kind))
+    found = {name: getattr(value, name) for name, _ in known}
+    return {name: found[name] for name, default in known if default is msgspec.NODEFAULT or found[name] != default}
+
+
+_FIELDS: dict[type[msgspec.Struct], tuple[tuple[str, object], ...]] = {}
 
 
 def _text(value: object) -> str:

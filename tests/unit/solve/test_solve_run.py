@@ -1,0 +1,371 @@
+"""The driver with fake vertices: what runs, what is found, what is never asked for."""
+
+import threading
+
+import pytest
+
+from fakes.plans import CONTEXT, copy, image, plan, run, scratch
+from fakes.ports import Bench
+from jettison.base.errors import Cancelled, HostError, InputError, StepError
+from jettison.planning import ops
+from jettison.planning.graph import Step
+from jettison.solve.ports import Result
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def two_stages(command: str = "make") -> tuple[Step, ...]:
+    """A build stage on one image, and a final one on another that copies one path out of it."""
+    return (
+        CONTEXT,
+        image("node"),
+        copy("build.1", "/src", "image:node", "context"),
+        run("build.2", command, "build.1"),
+        image("slim", "sha256:" + "c" * 64),
+        copy("app.1", "/out", "image:slim", "build.2"),
+        run("app.2", "true", "app.1"),
+    )
+
+
+def test_a_first_build_runs_every_step_after_what_it_reads(bench: Bench):
+    bench.world.files = {"src/a": "1"}
+    outcome = bench.solve(plan(*two_stages()))
+    ran = bench.world.executed
+    assert sorted(ran) == ["app.1", "app.2", "build.1", "build.2", "image:node", "image:slim"]
+    assert ran.index("image:node") < ran.index("build.1") < ran.index("build.2") < ran.index("app.1")
+    assert {verdict.verdict for verdict in outcome.verdicts.values()} == {"ran"}
+    assert bench.kinds("build.2") == ["StepStarted", "StepFinished"]
+    assert bench.reason("build.2") == "first build of this step"
+
+
+def test_a_second_build_executes_nothing_and_starts_no_thread(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    first = bench.solve(plan(*two_stages()))
+    monkeypatch.setattr(threading.Thread, "start", None)
+    second = bench.solve(plan(*two_stages()))
+    assert bench.world.executed == []
+    assert bench.world.stack_reads == []
+    assert second.results == first.results
+    assert {verdict.hit for verdict in second.verdicts.values()} == {"definition"}
+    assert bench.kinds("build.1") == ["StepCached:definition"]
+
+
+def test_what_only_found_steps_read_is_not_built(bench: Bench):
+    bench.solve(plan(*two_stages()))
+    build = bench.solve(plan(*two_stages()))
+    forgotten = {build.results[name].id for name in ("build.1", "build.2", "image:node")}
+    bench.cache.results = {key: found for key, found in bench.cache.results.items() if found.id not in forgotten}
+    again = bench.solve(plan(*two_stages()))
+    assert bench.world.executed == []
+    assert again.verdicts["build.2"].verdict == "unneeded"
+    assert "build.2" not in again.results
+    assert bench.kinds("build.2") == []
+
+
+def test_equal_bytes_stop_the_rebuild(bench: Bench):
+    bench.world.yields = {"build.2": "the same output"}
+    bench.solve(plan(*two_stages()))
+    outcome = bench.solve(plan(*two_stages("make  # with a comment")))
+    assert bench.world.executed == ["build.2"]
+    assert outcome.verdicts["app.1"].hit == "content"
+    assert outcome.verdicts["app.2"].hit == "content"
+    assert bench.kinds("app.1") == ["StepCached:content"]
+
+
+def test_only_the_bytes_that_are_copied_count(bench: Bench):
+    bench.world.files = {"src/a": "1", "README": "x"}
+    bench.solve(plan(*two_stages()))
+    bench.world.files = {"src/a": "1", "README": "y"}
+    bench.solve(plan(*two_stages()))
+    assert bench.world.executed == []
+
+
+def test_a_rerun_that_yields_what_an_earlier_one_did_takes_its_layers(bench: Bench):
+    bench.world.yields = {"build.2": "the same output"}
+    bench.world.files = {"src/a": "1"}
+    first = bench.solve(plan(*two_stages()))
+    bench.world.files = {"src/a": "2"}
+    second = bench.solve(plan(*two_stages()))
+    assert bench.world.executed == ["build.1", "build.2"]
+    assert second.results["build.2"].added == first.results["build.2"].added
+    assert second.verdicts["build.2"].hit == "equal-bytes"
+    assert bench.kinds("build.2") == ["StepStarted", "StepFinished", "StepCached:equal-bytes"]
+    assert len(bench.world.discarded) == 1
+    assert bench.reason("build.1") == "src/a changed"
+    assert bench.reason("build.2") == "the step before it changed"
+
+
+def test_found_layers_go_on_top_of_what_the_step_now_stands_on(bench: Bench):
+    bench.world.yields = {"s.2": "two"}
+    steps = (CONTEXT, image(), copy("s.1", "/a", "image:base", "context"), run("s.2", "x", "s.1"))
+    bench.world.files = {"a": "1"}
+    first = bench.solve(plan(*steps))
+    bench.world.files = {"a": "2"}
+    second = bench.solve(plan(*steps))
+    assert second.results["s.2"].added == first.results["s.2"].added
+    assert second.results["s.2"].layers == (*second.results["s.1"].layers, *first.results["s.2"].added)
+    assert second.results["s.1"].layers != first.results["s.1"].layers
+
+
+def test_a_step_that_changes_nothing_yields_the_tree_it_began_with(bench: Bench):
+    bench.world.yields = {"s.1": ""}
+    steps = (image(), run("s.1", "true", "image:base"), run("s.2", "x", "s.1"))
+    outcome = bench.solve(plan(*steps))
+    assert outcome.results["s.1"].id == outcome.results["image:base"].id
+    assert outcome.results["s.1"].added == ()
+    assert len(outcome.results["s.2"].layers) == 2
+
+
+def test_equal_steps_of_two_stages_run_once(bench: Bench):
+    steps = (
+        image(),
+        run("one.1", "make", "image:base"),
+        run("two.1", "make", "image:base"),
+        copy("two.2", "/out", "two.1", "one.1"),
+    )
+    outcome = bench.solve(plan(*steps))
+    assert [step for step in bench.world.executed if step.endswith(".1")] == ["one.1"]
+    assert outcome.results["one.1"] == outcome.results["two.1"]
+    assert bench.kinds("two.1") == ["StepCached:definition"]
+
+
+def test_steps_that_turn_out_equal_run_once_even_at_the_same_time(bench: Bench):
+    bench.world.yields = {"one.1": "x", "two.1": "x"}
+    both = threading.Barrier(2, timeout=10)
+    bench.world.before = lambda step, _: both.wait() if step.id in ("one.1", "two.1") else None
+    steps = (
+        image(),
+        run("one.1", "echo x", "image:base"),
+        run("two.1", "printf x", "image:base"),
+        run("one.2", "make", "one.1"),
+        run("two.2", "make", "two.1"),
+        copy("two.3", "/out", "two.2", "one.2"),
+    )
+    outcome = bench.solve(plan(*steps))
+    assert len([step for step in bench.world.executed if step.endswith(".2")]) == 1
+    assert outcome.results["one.2"].id == outcome.results["two.2"].id
+
+
+def test_ready_steps_of_all_stages_run_at_once(bench: Bench):
+    meeting = threading.Barrier(3, timeout=10)
+    bench.world.before = lambda step, _: meeting.wait() if step.id.endswith(".1") else None
+    stages = [run(f"s{number}.1", f"make {number}", "image:base") for number in range(3)]
+    last = run("app.2", "link", *(stage.id for stage in stages))
+    bench.solve(plan(image(), *stages, last), jobs=3)
+    assert bench.world.executed[-1] == "app.2"
+
+
+def test_no_more_than_jobs_run_at_once(bench: Bench):
+    running, most, lock = [0], [0], threading.Lock()
+
+    def count(step: Step, _: object) -> None:
+        with lock:
+            running[0] += 1
+            most[0] = max(most[0], running[0])
+        with lock:
+            running[0] -= 1
+
+    bench.world.before = count
+    stages = [run(f"s{number}.1", f"make {number}", "image:base") for number in range(6)]
+    bench.solve(plan(image(), *stages, run("app.2", "link", *(stage.id for stage in stages))), jobs=1)
+    assert most[0] == 1
+
+
+def test_no_cache_runs_every_step_but_sources_and_keeps_what_it_made(bench: Bench):
+    bench.world.yields = {"build.2": "same", "app.2": "same too"}
+    first = bench.solve(plan(*two_stages()))
+    second = bench.solve(plan(*two_stages()), no_cache=True)
+    assert sorted(bench.world.executed) == ["app.1", "app.2", "build.1", "build.2"]
+    assert bench.reason("app.1") == "--no-cache"
+    assert second.results["app.2"].added != first.results["app.2"].added
+    assert second.results["app.2"].id == first.results["app.2"].id
+    third = bench.solve(plan(*two_stages()))
+    assert third.results["app.2"] == second.results["app.2"]
+
+
+def test_no_cache_of_one_stage_lets_the_others_compare_by_content(bench: Bench):
+    bench.world.yields = {"build.2": "same"}
+    bench.solve(plan(*two_stages()))
+    outcome = bench.solve(plan(*two_stages()), no_cache_stages=("build",))
+    assert bench.world.executed == ["build.1", "build.2"]
+    assert outcome.verdicts["app.1"].hit == "content"
+
+
+def test_a_run_only_mark_forces_one_step(bench: Bench):
+    first = run("s.1", "date", "image:base")
+    forced = Step(
+        id="s.1",
+        op=ops.RunOp(args=("/bin/sh", "-c", "date"), env=(), cwd="/", run_only=ops.RunOnly(ignore_cache=True)),
+        inputs=("image:base",),
+        stage="s",
+    )
+    bench.solve(plan(image(), first))
+    bench.solve(plan(image(), forced))
+    assert bench.world.executed == ["s.1"]
+
+
+def test_a_result_whose_snapshot_vanished_is_made_again(bench: Bench):
+    first = bench.solve(plan(*two_stages()))
+    bench.cache.lost = set(first.results["app.1"].added)
+    second = bench.solve(plan(*two_stages()))
+    assert bench.world.executed == ["app.1", "app.2"]  # no part of a broken stack is trusted
+    assert bench.reason("app.1") == "its earlier result is no longer in the store"
+    lineage = [second.results[name] for name in ("image:slim", "app.1", "app.2")]
+    assert lineage[2].layers == (*lineage[0].layers, *lineage[1].added, *lineage[2].added)
+    assert not bench.cache.lost.intersection(lineage[2].layers)
+
+
+def test_the_lineage_hangs_together_when_a_step_was_made_again_elsewhere(bench: Bench):
+    first = bench.solve(plan(*two_stages()))
+    middle = first.results["app.1"]
+    key = first.keys["app.1"].digest
+    bench.world.contents["s-ff"] = "another output"
+    bench.cache.results[key] = Result(id="sha256:" + "9" * 64, layers=(middle.layers[0], "s-ff"), added=("s-ff",))
+    second = bench.solve(plan(*two_stages()))
+    assert second.results["app.2"].layers[:2] == second.results["app.1"].layers
+    assert bench.world.executed == ["app.2"]
+
+
+def test_the_empty_tree_is_neither_looked_up_nor_shown(bench: Bench):
+    outcome = bench.solve(plan(CONTEXT, scratch(), copy("s.1", "/", "scratch", "context")))
+    assert outcome.results["scratch"].layers == ()
+    assert bench.kinds("scratch") == []
+    assert bench.world.executed == ["s.1"]
+
+
+def test_a_server_is_asked_once_and_its_answer_is_the_key(bench: Bench):
+    fetched = Step(id="http", op=ops.HttpOp(url="https://x.test/a", filename="a"))
+    steps = (fetched, scratch(), copy("s.1", "/a", "scratch", "http"))
+    bench.solve(plan(*steps))
+    bench.solve(plan(*steps))
+    assert bench.world.executed == []
+    bench.world.identities = {"https://x.test/a": "v2"}
+    bench.solve(plan(*steps))
+    assert bench.world.executed == ["http", "s.1"]
+    assert bench.reason("http") == "what the server has changed from v1 to v2"
+
+
+def failing(bench: Bench, step: str, error: BaseException) -> None:
+    def fail(running: Step, _: object) -> None:
+        if running.id == step:
+            raise error
+
+    bench.world.before = fail
+
+
+def test_a_failure_is_placed_told_and_raised(bench: Bench):
+    failing(bench, "build.2", StepError("process did not complete", process_exit_code=3))
+    with pytest.raises(StepError) as caught:
+        bench.solve(plan(*two_stages()))
+    assert caught.value.process_exit_code == 3
+    assert bench.kinds("build.2") == ["StepStarted", "StepFailed"]
+    assert "app.1" not in bench.world.executed
+
+
+def test_what_was_finished_before_a_failure_is_kept(bench: Bench):
+    failing(bench, "build.2", StepError("no"))
+    with pytest.raises(StepError):
+        bench.solve(plan(*two_stages()))
+    bench.world.before = lambda *_: None
+    bench.solve(plan(*two_stages()))
+    assert "build.1" not in bench.world.executed
+
+
+def test_the_first_failure_calls_the_others_off_and_waits_for_them(bench: Bench):
+    both = threading.Barrier(2, timeout=10)
+    ended = []
+
+    def act(step: Step, cancel: object) -> None:
+        if step.id == "bad.1":
+            both.wait()
+            raise StepError("bad")
+        if step.id == "slow.1":
+            both.wait()
+            while not cancel.is_set():  # a process that is ended when asked
+                threading.Event().wait(0.001)
+            ended.append(step.id)
+
+    bench.world.before = act
+    steps = (image(), run("bad.1", "b", "image:base"), run("slow.1", "s", "image:base"))
+    last = run("app.2", "link", "bad.1", "slow.1")
+    with pytest.raises(StepError, match="bad"):
+        bench.solve(plan(*steps, last))
+    assert ended == ["slow.1"]
+    assert bench.kinds("slow.1") == ["StepStarted", "StepFailed"]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("jettison ")]
+
+
+def test_a_cancelled_solve_raises_cancelled_and_the_next_goes_on_from_there(bench: Bench):
+    bench.world.before = lambda step, _: bench.cancel.set() if step.id == "build.2" else None
+    with pytest.raises(Cancelled):
+        bench.solve(plan(*two_stages()))
+    assert "app.1" not in bench.world.executed
+    bench.cancel = type(bench.cancel)()
+    bench.world.before = lambda *_: None
+    bench.solve(plan(*two_stages()))
+    assert "build.1" not in bench.world.executed
+
+
+def test_one_that_is_cancelled_beforehand_does_nothing(bench: Bench):
+    bench.cancel.set()
+    with pytest.raises(Cancelled):
+        bench.solve(plan(*two_stages()))
+    assert bench.world.executed == []
+    assert bench.events == []
+
+
+def test_a_missing_file_fails_its_step(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    def missing(step: Step, index: int) -> object:
+        raise InputError(f'"/nope" of input {index}: not found')
+
+    monkeypatch.setattr(bench.world, "local_digest", missing)
+    with pytest.raises(InputError, match="not found"):
+        bench.solve(plan(*two_stages()))
+    assert bench.kinds("build.1") == ["StepStarted", "StepFailed"]
+
+
+def test_what_the_system_refuses_is_the_hosts_fault(bench: Bench):
+    failing(bench, "build.2", OSError(28, "No space left on device"))
+    with pytest.raises(HostError, match="No space left"):
+        bench.solve(plan(*two_stages()))
+
+
+def test_layers_of_a_step_that_fails_afterwards_are_discarded(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    def broken(*_: object) -> None:
+        raise HostError("the index is full")
+
+    monkeypatch.setattr(bench.cache, "save", broken)
+    with pytest.raises(HostError, match="full"):
+        bench.solve(plan(image(), run("s.1", "x", "image:base")))
+    assert bench.world.discarded
+
+
+def test_ctrl_c_ends_what_runs(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    from jettison.solve.crew import Crew
+
+    begun = threading.Event()
+    ended = threading.Event()
+
+    def act(step: Step, cancel: object) -> None:
+        if step.id == "s.1":
+            begun.set()
+            while not cancel.is_set():
+                threading.Event().wait(0.001)
+            ended.set()
+
+    bench.world.before = act
+    wait, interrupted = Crew.wait, []
+
+    def interrupt(crew: Crew[object]) -> object:
+        if "s.1" in crew._threads and not interrupted and begun.wait(10):
+            interrupted.append(True)
+            raise KeyboardInterrupt
+        return wait(crew)
+
+    monkeypatch.setattr(Crew, "wait", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        bench.solve(plan(image(), run("s.1", "x", "image:base")))
+    assert ended.is_set()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("jettison ")]
