@@ -16,7 +16,8 @@ from jettison.registry.complaint import complaint, offline_hint
 from jettison.registry.config import Endpoint
 from jettison.registry.exchange import Drain, Drained, Failed, Flow, Request, Response, ask
 from jettison.registry.flow import Call, Session, asked, followed, passing, pause, pull_scope, servers
-from jettison.registry.pull import Tally, worst
+from jettison.registry.image import Tally
+from jettison.registry.pull import worst
 
 MAX_RESUMPTIONS = 50  # of a server that gives a little each time
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,16})-\d{1,16}/(?:\d{1,16}|\*)")

@@ -19,8 +19,9 @@ from jettison.registry.blob import fetch_blob
 from jettison.registry.config import RegistryConfig, load_config
 from jettison.registry.exchange import Lookup
 from jettison.registry.flow import Session
+from jettison.registry.image import Document, Tally
 from jettison.registry.keychain import run_helper
-from jettison.registry.pull import Document, Tally, manifest, resolve
+from jettison.registry.pull import manifest, resolve
 from jettison.registry.source import Cancel, OnProgress, ResolvedManifest, Sink
 
 if TYPE_CHECKING:

@@ -6,71 +6,22 @@ was asked for; a blob goes on with the next one where the last one stopped.
 
 from __future__ import annotations
 
-import hashlib
-
-import msgspec
-
 from jettison.base.digest import digest_of, is_digest
 from jettison.base.errors import InputError, JettisonError, NetworkError
-from jettison.oci.documents import (
-    CONFIG,
-    DOCKER_CONFIG,
-    DOCKER_LIST,
-    DOCKER_MANIFEST,
-    INDEX,
-    MANIFEST,
-    Descriptor,
-    Index,
-    Manifest,
-    Platform,
-)
-from jettison.oci.image import platform_of
-from jettison.oci.parse import MAX_CONFIG_BYTES, MAX_DOCUMENT_BYTES, parse_config, parse_image
-from jettison.oci.platform import acceptable, choose, format_platform, matches
+from jettison.oci.documents import DOCKER_LIST, DOCKER_MANIFEST, INDEX, MANIFEST, Descriptor, Index, Manifest, Platform
+from jettison.oci.parse import MAX_CONFIG_BYTES, MAX_DOCUMENT_BYTES, parse_image
+from jettison.oci.platform import choose, matches
 from jettison.oci.reference import Reference, familiar_name
-from jettison.registry.complaint import offline_hint, shown
+from jettison.registry.complaint import offline_hint
 from jettison.registry.config import Endpoint
 from jettison.registry.exchange import Flow, Request, Response
 from jettison.registry.flow import Call, Session, patiently, pull_scope, servers
-from jettison.registry.source import OnProgress, ResolvedManifest, Sink
+from jettison.registry.image import MAX_NESTING, Document, assembled, check_config_type, is_attestation, no_platform
+from jettison.registry.source import ResolvedManifest
 
 ACCEPT = f"{INDEX}, {DOCKER_LIST}, {MANIFEST}, {DOCKER_MANIFEST}"
-MAX_NESTING = 3  # an index in an index is legal; deeper ones are a trap
 MAX_TRIED_CONFIGS = 8  # entries of an index that do not say their platform
 _SCHEMA1 = "application/vnd.docker.distribution.manifest.v1+"
-_CONFIG_TYPES = frozenset({"", CONFIG, DOCKER_CONFIG, "application/octet-stream"})  # the last: early Docker's
-
-
-class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """A document as received: `digest` is of `data`; `media_type` as it was served."""
-
-    digest: str
-    media_type: str
-    data: bytes
-    endpoint: str = ""
-
-
-class Tally:
-    """A sink that counts and digests what goes through it to another."""
-
-    def __init__(self, sink: Sink, on_progress: OnProgress | None = None) -> None:
-        self._write = sink.write
-        self._on_progress = on_progress
-        self._hash = hashlib.sha256()
-        self.count = 0
-
-    def write(self, data: bytes) -> None:
-        """Take the next bytes."""
-        self._hash.update(data)
-        self._write(data)
-        self.count += len(data)
-        if self._on_progress is not None:
-            self._on_progress(self.count)
-
-    @property
-    def digest(self) -> str:
-        """The digest of all that was written."""
-        return "sha256:" + self._hash.hexdigest()
 
 
 def resolve(session: Session, reference: Reference, wanted: Platform) -> Flow[ResolvedManifest]:
@@ -153,22 +104,6 @@ def _chosen(session: Session, reference: Reference, index: Index, wanted: Platfo
     raise no_platform(str(reference), index, wanted)
 
 
-def is_attestation(entry: Descriptor) -> bool:
-    """Whether an entry of an index is no image but a statement about one."""
-    return "vnd.docker.reference.type" in entry.annotations
-
-
-def no_platform(what: str, index: Index, wanted: Platform) -> InputError:
-    """The error for an index without a fitting entry; it lists what there is."""
-    offered = [format_platform(entry.platform) for entry in index.manifests if entry.platform and entry.platform.os]
-    offered = [shown(name) for name in dict.fromkeys(offered) if name != "unknown/unknown"]
-    tried = format_platform(acceptable(wanted)[0])
-    return InputError(
-        f"{what}: no match for platform in manifest: {tried} is not among {', '.join(offered) or 'its entries'}",
-        hint=f"name one of them: --platform {offered[0]}" if offered else None,
-    )
-
-
 def image_of(
     session: Session, reference: Reference, document: Document, parsed: Manifest, index_digest: str | None
 ) -> Flow[ResolvedManifest]:
@@ -176,34 +111,6 @@ def image_of(
     check_config_type(str(reference), parsed)
     config = yield from small_blob(session, reference, parsed.config, MAX_CONFIG_BYTES)
     return assembled(str(reference), document, parsed, config, index_digest)
-
-
-def check_config_type(what: str, parsed: Manifest) -> None:
-    """Raises InputError for what is stored as an image and is none (a chart, a signature)."""
-    if parsed.config.media_type not in _CONFIG_TYPES:
-        raise InputError(f"{what}: it is no container image but holds {shown(parsed.config.media_type)}")
-
-
-def assembled(
-    what: str, document: Document, parsed: Manifest, config: bytes, index_digest: str | None
-) -> ResolvedManifest:
-    """A resolved image of its two documents. Raises InputError when they do not fit each other."""
-    image = parse_config(config, f"{what}: config")
-    if len(image.rootfs.diff_ids) != len(parsed.layers):
-        raise InputError(
-            f"{what}: {len(parsed.layers)} layers, but {len(image.rootfs.diff_ids)} diff_ids in its config"
-        )
-    return ResolvedManifest(
-        digest=document.digest,
-        manifest=document.data,
-        media_type=parsed.media_type or document.media_type or MANIFEST,
-        config_digest=parsed.config.digest,
-        config=config,
-        layers=parsed.layers,
-        platform=platform_of(image),
-        index_digest=index_digest,
-        endpoint=document.endpoint,
-    )
 
 
 def small_blob(session: Session, reference: Reference, descriptor: Descriptor, limit: int) -> Flow[bytes]:
