@@ -1,0 +1,179 @@
+"""A snapshot's head and manifest on disk (mechanisms: a snapshot). Written once and atomically, checked when read.
+
+The manifest is a magic, a flag byte, the SHA-256 of the rest, and the rows as one msgpack array. Names that are not
+UTF-8 are held as latin-1 behind a NUL, which no name can hold; the flag says whether there are any.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+
+import msgspec
+
+from jettison.base.errors import HostError, InternalError
+from jettison.tree.row import BLOCK, CHAR, DELETED, DIR, FIFO, FILE, SYMLINK, Row, order
+
+STORE_VERSION = 1
+_MAGIC = b"JTSM1"
+_PLAIN, _ESCAPED = b"\0", b"\1"
+_HEADER_BYTES = len(_MAGIC) + 1 + 32
+_TYPES = frozenset((FILE, DIR, SYMLINK, CHAR, BLOCK, FIFO, DELETED))
+_HINT = "remove it with `jettison prune`, and build again"
+
+IdMap = tuple[tuple[int, int, int], ...]
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a snapshot is, beside its rows.
+
+    `tier` and the id maps (inside, outside, count) say who wrote `files/`; empty maps: the ids on disk are the ids.
+    `files` False: there are rows and no bytes. `unpacked`: a layer that was not made here. `created_s` is seconds since
+    the epoch.
+    """
+
+    store_version: int = STORE_VERSION
+    tier: str = ""
+    uid_map: IdMap = ()
+    gid_map: IdMap = ()
+    created_s: int = 0
+    files: bool = True
+    unpacked: bool = False
+
+
+_rows_encoder = msgspec.msgpack.Encoder()
+_rows_decoder = msgspec.msgpack.Decoder(list[Row])
+_head_decoder = msgspec.json.Decoder(Head)
+
+
+def write_head(snapshot: str, head: Head) -> None:
+    """Put `head` into the directory `snapshot`; it is there whole or not at all. Raises HostError."""
+    _write_aside(f"{snapshot}/head", (msgspec.json.encode(msgspec.structs.replace(head, store_version=STORE_VERSION)),))
+
+
+def read_head(snapshot: str) -> Head:
+    """The head of the snapshot in that directory. Raises HostError for a missing, damaged or newer one."""
+    path = f"{snapshot}/head"
+    try:
+        head = _head_decoder.decode(_read(path))
+    except msgspec.DecodeError as error:
+        raise HostError(f"a snapshot is damaged: {path}: {error}", hint=_HINT) from None
+    if head.store_version > STORE_VERSION:
+        hint = "upgrade jettison, or set JETTISON_HOME to a store of its own"
+        raise HostError(
+            f"{path} is of store version {head.store_version}; this jettison knows {STORE_VERSION}", hint=hint
+        )
+    return head
+
+
+def write_rows(snapshot: str, rows: Iterable[Row]) -> None:
+    """Put the manifest of `rows` into the directory `snapshot`, whole or not at all.
+
+    They are brought in `tree.row.order`. Raises HostError for the disk, and InternalError for rows that no manifest may
+    hold (a path that is absolute, holds `..` or a NUL, or is there twice): whoever read them must have refused them.
+    """
+    ordered = sorted(rows, key=lambda row: order(row.path))
+    fault = _fault(ordered)
+    if fault:
+        raise InternalError(f"a manifest is to be written that {fault}")
+    try:
+        flag, body = _PLAIN, _rows_encoder.encode(ordered)
+    except UnicodeEncodeError:
+        flag, body = _ESCAPED, _rows_encoder.encode([_escaped(row) for row in ordered])
+    _write_aside(f"{snapshot}/manifest", (_MAGIC, flag, hashlib.sha256(body).digest(), body))
+
+
+def read_rows(snapshot: str) -> list[Row]:
+    """The rows of the snapshot in that directory, in `tree.row.order`. Raises HostError for a missing, damaged one."""
+    path = f"{snapshot}/manifest"
+    data = memoryview(_read(path))
+    body = data[_HEADER_BYTES:]
+    flag = bytes(data[len(_MAGIC) : len(_MAGIC) + 1])
+    if data[: len(_MAGIC)] != _MAGIC or flag not in (_PLAIN, _ESCAPED):
+        raise HostError(f"a snapshot is damaged: {path} is no manifest", hint=_HINT)
+    if hashlib.sha256(body).digest() != data[len(_MAGIC) + 1 : _HEADER_BYTES]:
+        raise HostError(f"a snapshot is damaged: {path} is not what was written", hint=_HINT)
+    try:
+        rows = _rows_decoder.decode(body)
+    except msgspec.DecodeError as error:
+        raise HostError(f"a snapshot is damaged: {path}: {error}", hint=_HINT) from None
+    if flag == _ESCAPED:
+        rows = [_unescaped(row) for row in rows]
+    fault = _fault(rows)
+    if fault:
+        raise HostError(f"a snapshot is damaged: {path} {fault}", hint=_HINT)
+    return rows
+
+
+def _fault(rows: list[Row]) -> str:
+    """What is wrong with rows in order, "" when nothing is. Told by few scans of one text: manifests are large."""
+    paths = [row.path for row in rows]
+    if len(set(paths)) != len(paths):
+        return "holds a path twice"
+    if not {row.type for row in rows} <= _TYPES:
+        return "holds a row of an unknown type"
+    if paths and not paths[0]:
+        del paths[0]
+    text = "/" + "/\0/".join(paths) + "/" if paths else ""
+    if text.count("\0") != max(0, len(paths) - 1):
+        return "holds a path with a NUL"
+    if "//" in text or "/./" in text or "/../" in text:
+        return "holds a path that is not clean"
+    return ""
+
+
+def _escaped(row: Row) -> Row:
+    return msgspec.structs.replace(
+        row,
+        path=_escape(row.path),
+        target=_escape(row.target),
+        link=_escape(row.link),
+        xattrs=tuple((_escape(key), value) for key, value in row.xattrs),
+    )
+
+
+def _unescaped(row: Row) -> Row:
+    return msgspec.structs.replace(
+        row,
+        path=_unescape(row.path),
+        target=_unescape(row.target),
+        link=_unescape(row.link),
+        xattrs=tuple((_unescape(key), value) for key, value in row.xattrs),
+    )
+
+
+def _escape(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "\0" + text.encode("utf-8", "surrogateescape").decode("latin-1")
+    return text
+
+
+def _unescape(text: str) -> str:
+    if not text.startswith("\0"):
+        return text
+    try:
+        return text[1:].encode("latin-1").decode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text  # not written by us: `_fault` refuses the NUL
+
+
+def _read(path: str) -> bytes:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with open(fd, "rb", buffering=0) as file:
+            return file.readall()
+    except OSError as error:
+        raise HostError(f"a snapshot is damaged: cannot read {path}: {error.strerror}", hint=_HINT) from error
+
+
+def _write_aside(path: str, pieces: Iterable[bytes]) -> None:
+    aside = f"{path}.{os.getpid()}~"
+    try:
+        with open(aside, "wb") as file:
+            file.writelines(pieces)
+        os.rename(aside, path)
+    except OSError as error:
+        raise HostError(f"cannot write {path}: {error.strerror}") from error

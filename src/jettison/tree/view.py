@@ -1,0 +1,213 @@
+"""Trees as they are looked up: a layer stack merged lazily from its manifests, or a live directory of the user.
+
+Paths are relative to the root, without a leading slash; the root is "". No look-up follows a symlink; `resolve` does,
+inside the root.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Protocol
+
+import msgspec
+
+from jettison.base.errors import HostError, InputError
+from jettison.tree.directory import DirectoryView
+from jettison.tree.manifest import read_rows
+from jettison.tree.row import DELETED, DIR, SYMLINK, Row
+
+__all__ = ["DirectoryView", "StackView", "View", "resolve"]
+
+MAX_LINKS = 255  # symlinks followed in one look-up, as the reference builder allows
+ROOT = Row("", DIR, 0o755)
+
+
+class View(Protocol):
+    """A tree to be read. Rows that it gives have `implied` False; their `opaque` is the layer's own business."""
+
+    @property
+    def linkable(self) -> bool:
+        """Whether `where` names files of snapshots, which never change and may be hard-linked."""
+
+    def row(self, path: str) -> Row | None:
+        """What stands at `path`, no symlink followed; None for nothing, also when a parent is no directory."""
+
+    def entries(self, path: str) -> list[Row]:
+        """The rows directly below `path`, in `tree.row.order`; [] when it is no directory."""
+
+    def children(self, path: str) -> list[str]:
+        """The names directly below `path`, sorted; [] when it is no directory."""
+
+    def where(self, path: str) -> str:
+        """The path on this machine of the bytes of the file at `path`."""
+
+    def open(self, path: str) -> int:
+        """A descriptor to read the bytes of the file at `path`. Raises InputError or HostError when it cannot be."""
+
+    def link_of(self, row: Row) -> str:
+        """What rows of this view have in common when they are one file by hard links; "" for a file that is alone."""
+
+    def hidden_by(self, path: str) -> str | None:
+        """The pattern of an ignore file that hides `path`, which does exist; None when it is not for that."""
+
+
+class _Layer(msgspec.Struct, gc=False):
+    """One snapshot, loaded: where its bytes are, and its rows by path and by parent."""
+
+    number: int
+    files: str
+    rows: dict[str, Row]
+    by_parent: dict[str, list[Row]] | None = None
+
+    def below(self, path: str) -> list[Row]:
+        """The rows directly below `path`."""
+        if self.by_parent is None:
+            self.by_parent = index = {}
+            for child, row in self.rows.items():
+                if child:
+                    index.setdefault(child.rpartition("/")[0], []).append(row)
+        return self.by_parent.get(path, [])
+
+
+class StackView:
+    """A layer stack: snapshot directories, bottom first. Manifests are read at once, bytes when they are asked for.
+
+    Raises HostError for a damaged snapshot.
+    """
+
+    linkable = True
+
+    def __init__(self, snapshots: Iterable[str]) -> None:
+        self._layers = [
+            _Layer(number, f"{snapshot}/files", {row.path: row for row in read_rows(snapshot)})
+            for number, snapshot in enumerate(snapshots)
+        ][::-1]
+        self._live: dict[str, tuple[_Layer, ...]] = {"": _above_opaque("", self._layers)}
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no layer at all (`FROM scratch`)."""
+        return not self._layers
+
+    def row(self, path: str) -> Row | None:
+        """See `View`."""
+        if not path:
+            return self._merged("", self._live[""]) or ROOT
+        return self._merged(path, self._layers_of(path.rpartition("/")[0]))
+
+    def entries(self, path: str) -> list[Row]:
+        """See `View`."""
+        layers = self._layers_of(path)
+        if len(layers) == 1:
+            return [_plain(row) for row in layers[0].below(path) if row.type != DELETED]
+        names = sorted({row.path for layer in layers for row in layer.below(path)})
+        return [row for name in names if (row := self._merged(name, layers)) is not None]
+
+    def children(self, path: str) -> list[str]:
+        """See `View`."""
+        cut = len(path) + 1 if path else 0
+        return [row.path[cut:] for row in self.entries(path)]
+
+    def where(self, path: str) -> str:
+        """See `View`. Raises HostError for what no layer holds."""
+        return f"{self._holder(path).files}/{path}"
+
+    def open(self, path: str) -> int:
+        """See `View`."""
+        where = self.where(path)
+        try:
+            return os.open(where, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            raise HostError(
+                f"a snapshot is damaged: cannot read {where}: {error.strerror}", hint="remove it with `jettison prune`"
+            ) from error
+
+    def link_of(self, row: Row) -> str:
+        """See `View`."""
+        return f"{self._holder(row.path).number}:{row.link}" if row.link else ""
+
+    def hidden_by(self, path: str) -> str | None:
+        """See `View`: nothing hides what is in a layer."""
+        del path
+
+    def _holder(self, path: str) -> _Layer:
+        for layer in self._layers_of(path.rpartition("/")[0]):
+            row = layer.rows.get(path)
+            if row is not None and not row.implied and row.type != DELETED:
+                return layer
+        raise HostError(f"no layer holds /{path}")
+
+    def _layers_of(self, path: str) -> tuple[_Layer, ...]:
+        """The layers that show what they hold below the directory `path`, topmost first."""
+        found = self._live.get(path)
+        if found is None:
+            found = self._live[path] = _above_opaque(path, self._layers_of(path.rpartition("/")[0]))
+        return found
+
+    @staticmethod
+    def _merged(path: str, layers: tuple[_Layer, ...]) -> Row | None:
+        implied: Row | None = None
+        for layer in layers:
+            row = layer.rows.get(path)
+            if row is None:
+                continue
+            if row.type == DELETED:
+                break
+            if not row.implied:
+                if implied is not None and row.type != DIR:
+                    break
+                return row
+            implied = implied or row  # it knows no better than the layer below, if that has it
+        return _plain(implied) if implied is not None else None
+
+
+def _above_opaque(path: str, layers: Iterable[_Layer]) -> tuple[_Layer, ...]:
+    """Those of `layers` in which `path` is a directory, down to the first that hides what is below it."""
+    found: list[_Layer] = []
+    for layer in layers:
+        row = layer.rows.get(path)
+        if row is None:
+            if not path:
+                found.append(layer)
+            continue
+        if row.type != DIR:
+            break
+        found.append(layer)
+        if row.opaque:
+            break
+    return tuple(found)
+
+
+def _plain(row: Row) -> Row:
+    return msgspec.structs.replace(row, implied=False) if row.implied else row
+
+
+def resolve(view: View, path: str, *, follow_last: bool = True) -> str:
+    """`path` without symlinks: those on the way, and the last unless told, are followed inside the root.
+
+    `..` never leads above the root. What does not exist stands for itself. Raises InputError for symlinks in a circle.
+    """
+    todo = [part for part in reversed(path.split("/")) if part not in ("", ".")]
+    done: list[str] = []
+    links = 0
+    while todo:
+        part = todo.pop()
+        if part == "..":
+            if done:
+                done.pop()
+            continue
+        done.append(part)
+        if not todo and not follow_last:
+            break
+        row = view.row("/".join(done))
+        if row is None or row.type != SYMLINK:
+            continue
+        links += 1
+        if links > MAX_LINKS:
+            raise InputError(f"/{path.lstrip('/')}: too many levels of symbolic links")
+        done.pop()
+        if row.target.startswith("/"):
+            done.clear()
+        todo += [step for step in reversed(row.target.split("/")) if step not in ("", ".")]
+    return "/".join(done)
