@@ -1,0 +1,362 @@
+"""Entries of an archive become a tree: in memory first, and on the disk below a directory that is ours alone.
+
+Anyone may have made the archive. Names are resolved in the tree in memory, whose every directory is one that we made,
+so no call to the system ever goes through a symlink; `..` never leads out; a later entry replaces an earlier one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+from jettison.base.errors import InputError
+from jettison.layer.stream import Stream
+from jettison.layer.tarread import HARD_LINK, Entry
+from jettison.layer.tarwrite import OPAQUE, WHITEOUT
+from jettison.tree.disk import Disk
+from jettison.tree.row import CHAR, DELETED, DIR, FILE, SYMLINK, Row
+
+_AUFS = ".wh..wh."
+_MAX_PATH_BYTES = 4095
+_MAX_LINKS = 40  # as the kernel has it
+_DROPPED_XATTRS = ("user.overlay.", "trusted.overlay.", "user.jettison.", "trusted.jettison.")
+
+Lookup = Callable[[str], Row | None]
+
+
+class Node:
+    """One inode: names that are hard links of each other hold the same node."""
+
+    __slots__ = (
+        "children",
+        "device",
+        "gid",
+        "implied",
+        "kind",
+        "mode",
+        "mtime_ns",
+        "opaque",
+        "size",
+        "target",
+        "uid",
+        "xattrs",
+    )
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.mode = 0o755 if kind == DIR else 0
+        self.uid = self.gid = self.size = self.mtime_ns = 0
+        self.target = ""
+        self.device = (0, 0)
+        self.xattrs: tuple[tuple[str, bytes], ...] = ()
+        self.opaque = self.implied = False
+        self.children: dict[str, Node] = {}
+
+    def describe(self, entry: Entry, xattrs: tuple[tuple[str, bytes], ...]) -> None:
+        """Take over what an entry says of owner, mode and time."""
+        self.mode, self.uid, self.gid, self.mtime_ns = entry.mode, entry.uid, entry.gid, entry.mtime_ns
+        self.xattrs = xattrs
+        self.implied = False
+
+    def row(self, path: str, link: str = "") -> Row:
+        return Row(
+            path,
+            self.kind,
+            self.mode,
+            self.uid,
+            self.gid,
+            self.size,
+            self.mtime_ns,
+            self.target,
+            self.device,
+            self.xattrs,
+            link,
+            self.opaque,
+            self.implied,
+        )
+
+
+class Extraction:
+    """The tree so far. `files` is an empty directory of ours that gets the bytes, "" for none.
+
+    `layer`: `.wh.` names are whiteouts, and device 0:0 is refused. `below` tells of a directory that the archive takes
+    for granted: its row, so that it keeps its owner and mode; of a symlink there, which is then followed.
+    """
+
+    def __init__(
+        self,
+        files: str,
+        disk: Disk | None,
+        warn: Callable[[str], None],
+        *,
+        layer: bool,
+        below: Lookup | None = None,
+    ) -> None:
+        self.files = files
+        self.disk = disk
+        self.warn = warn
+        self.layer = layer
+        self.below = below
+        self.root = self._implied("")
+        self._parents: dict[str, tuple[Node, str]] = {}
+
+    def add(self, entry: Entry, stream: Stream) -> None:
+        """Take one entry, its content from `stream`. Raises InputError for what no archive may hold, OSError."""
+        parts = clean(entry.name)
+        if not parts:
+            self._describe_root(entry)
+            return
+        parent, place = self._parent(parts, entry.name)
+        name = parts[-1]
+        if self.layer and name.startswith(WHITEOUT):
+            self._hide(parent, name, entry.name)
+            return
+        path = f"{place}/{name}" if place else name
+        if len(path) > _MAX_PATH_BYTES or len(os.fsencode(path)) > _MAX_PATH_BYTES:
+            raise InputError(f"the archive holds a path of more than {_MAX_PATH_BYTES} bytes")
+        if entry.kind == HARD_LINK:
+            self._link(parent, name, path, entry)
+        elif entry.kind == DIR:
+            self._directory(parent, name, path, entry)
+        else:
+            self._other(parent, name, path, entry, stream)
+
+    def _describe_root(self, entry: Entry) -> None:
+        if entry.kind != DIR:
+            raise InputError(f"the archive has an entry {entry.name!r}, which is no directory, for its root")
+        self.root.describe(entry, self._xattrs(entry))
+
+    def _directory(self, parent: Node, name: str, path: str, entry: Entry) -> None:
+        node = parent.children.get(name)
+        if node is None or node.kind != DIR:
+            made = Node(DIR)
+            made.opaque = node is not None and node.kind == DELETED
+            self._remove(parent, name, path)
+            node = parent.children[name] = made
+            self._make_directory(path)
+        node.describe(entry, self._xattrs(entry))
+
+    def _other(self, parent: Node, name: str, path: str, entry: Entry, stream: Stream) -> None:
+        if entry.kind == CHAR and entry.device == (0, 0):
+            raise InputError(f"the archive holds the device 0:0 as {entry.name!r}: it would hide files")
+        self._remove(parent, name, path)
+        node = Node(entry.kind)
+        node.describe(entry, self._xattrs(entry))
+        node.size, node.target, node.device = entry.size, entry.target, entry.device
+        if entry.kind == SYMLINK:
+            node.mode = 0o777
+            if not entry.target or "\0" in entry.target:
+                raise InputError(f"the archive holds a symlink without a target: {entry.name!r}")
+        if entry.kind != FILE:
+            node.size = 0
+        parent.children[name] = node
+        if self.disk is None:
+            return
+        at = f"{self.files}/{path}"
+        if entry.kind == FILE:
+            self._write(at, node.row(path), entry, stream)
+        else:
+            self.disk.create(at, node.row(path))
+
+    def _write(self, at: str, row: Row, entry: Entry, stream: Stream) -> None:
+        assert self.disk is not None  # noqa: S101 - asked by the caller
+        fd = os.open(at, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            if entry.pieces is None:
+                stream.copy(fd, entry.size)
+            else:
+                for offset, length in entry.pieces:
+                    os.lseek(fd, offset, os.SEEK_SET)
+                    stream.copy(fd, length)
+                os.ftruncate(fd, entry.size)
+            self.disk.finish(fd, row)
+        finally:
+            os.close(fd)
+
+    def _link(self, parent: Node, name: str, path: str, entry: Entry) -> None:
+        found = self._find(clean(entry.target), entry.target)
+        if found is None or found[0].kind in (DIR, DELETED) or _only_below(found[0]):
+            raise InputError(f"the archive has a hard link {entry.name!r} to {entry.target!r}, which it does not hold")
+        node, target = found
+        if target == path:
+            return
+        self._remove(parent, name, path)
+        parent.children[name] = node
+        node.describe(entry, self._xattrs(entry) or node.xattrs)
+        if node.kind == SYMLINK:
+            node.mode = 0o777
+        if self.disk is not None:
+            os.link(f"{self.files}/{target}", f"{self.files}/{path}", follow_symlinks=False)
+            self.disk.finish_path(f"{self.files}/{path}", node.row(path))
+
+    def _hide(self, parent: Node, name: str, full: str) -> None:
+        """A whiteout hides what lower layers hold, and never what this one does (OCI layer: whiteouts)."""
+        if name == OPAQUE:
+            parent.opaque = True
+            return
+        hidden = name[len(WHITEOUT) :]
+        if hidden in ("", ".", ".."):
+            raise InputError(f"the archive holds a whiteout of nothing: {full!r}")
+        if name.startswith(_AUFS):
+            return  # aufs's own bookkeeping
+        node = parent.children.get(hidden)
+        if node is None:
+            parent.children[hidden] = Node(DELETED)
+        elif node.kind == DIR:
+            node.opaque = True
+
+    def _parent(self, parts: list[str], full: str) -> tuple[Node, str]:
+        """The directory that an entry goes into, made when it is missing, with its path."""
+        if len(parts) == 1:
+            return self.root, ""
+        key = "/".join(parts[:-1])
+        known = self._parents.get(key)
+        if known is None:
+            found = self._walk(parts[:-1], full, create=True)
+            assert found is not None  # noqa: S101 - what is missing was made
+            known = self._parents[key] = found
+        return known
+
+    def _find(self, parts: list[str], full: str) -> tuple[Node, str] | None:
+        """What stands at a path, its last part not followed."""
+        found = self._walk(parts[:-1], full, create=False)
+        node = found[0].children.get(parts[-1]) if found and parts else None
+        if found is None or node is None:
+            return None
+        return node, f"{found[1]}/{parts[-1]}" if found[1] else parts[-1]
+
+    def _walk(self, parts: list[str], full: str, *, create: bool) -> tuple[Node, str] | None:
+        """The directory at `parts`, symlinks on the way resolved inside the root."""
+        todo = parts[::-1]
+        nodes, names = [self.root], [""]
+        links = 0
+        while todo:
+            part = todo.pop()
+            if part == "..":
+                if len(nodes) > 1:
+                    nodes.pop()
+                    names.pop()
+                continue
+            node = nodes[-1].children.get(part)
+            path = f"{names[-1]}/{part}" if names[-1] else part
+            if node is None or node.kind == DELETED:
+                if not create:
+                    return None
+                node = self._grow(nodes[-1], part, path, hidden=node is not None)
+            if node.kind == SYMLINK:
+                links += 1
+                if links > _MAX_LINKS:
+                    raise InputError(f"the archive has {full!r} behind too many symlinks")
+                if node.target.startswith("/"):
+                    nodes, names = nodes[:1], names[:1]
+                todo += [step for step in reversed(node.target.split("/")) if step not in ("", ".")]
+                continue
+            if node.kind != DIR:
+                raise InputError(f"the archive has {full!r}, but {path!r} is not a directory")
+            nodes.append(node)
+            names.append(path)
+        return nodes[-1], names[-1]
+
+    def _grow(self, parent: Node, name: str, path: str, *, hidden: bool) -> Node:
+        """A directory that the archive takes for granted."""
+        node = Node(DIR) if hidden else self._implied(path)
+        node.opaque = hidden
+        parent.children[name] = node
+        if node.kind == DIR:
+            self._make_directory(path)
+        return node
+
+    def _implied(self, path: str) -> Node:
+        node = Node(DIR)
+        node.implied = True
+        row = self.below(path) if self.below else None
+        if row is not None and row.type in (DIR, SYMLINK):
+            node.kind, node.mode, node.uid, node.gid = row.type, row.mode, row.uid, row.gid
+            node.mtime_ns, node.target, node.xattrs = row.mtime_ns, row.target, row.xattrs
+        return node
+
+    def _make_directory(self, path: str) -> None:
+        if self.disk is not None:
+            os.mkdir(f"{self.files}/{path}", 0o700)
+
+    def _remove(self, parent: Node, name: str, path: str) -> None:
+        """Take away what an earlier entry put there, and all below it."""
+        node = parent.children.pop(name, None)
+        if node is None:
+            return
+        if node.kind in (DIR, SYMLINK):
+            self._parents.clear()
+        if self.disk is None or node.kind == DELETED or _only_below(node):
+            return
+        for below, inner in reversed(list(_paths(node, path))):
+            if inner.kind == DIR:
+                os.rmdir(f"{self.files}/{below}")
+            elif inner.kind != DELETED and not _only_below(inner):
+                os.unlink(f"{self.files}/{below}")
+
+    def _xattrs(self, entry: Entry) -> tuple[tuple[str, bytes], ...]:
+        if not entry.xattrs:
+            return ()
+        kept = tuple(pair for pair in entry.xattrs if not pair[0].startswith(_DROPPED_XATTRS))
+        for key, _ in entry.xattrs:
+            if key.startswith(_DROPPED_XATTRS):
+                self.warn(f"{entry.name}: the attribute {key} is dropped: it would steer the overlay")
+        return kept
+
+    def rows(self) -> list[Row]:
+        """Every path as a row, in `tree.row.order`."""
+        found = list(_paths(self.root, ""))
+        names: dict[int, list[str]] = {}
+        for path, node in found:
+            if node.kind not in (DIR, DELETED):
+                names.setdefault(id(node), []).append(path)
+        return [node.row(path, _group(names.get(id(node), []))) for path, node in found if not _only_below(node)]
+
+    def settle(self, rows: list[Row]) -> None:
+        """Give directories what they have, the deepest first, and mark what hides; needs the tree complete."""
+        if self.disk is None:
+            return
+        for row in reversed(rows):
+            if row.type == DELETED:
+                self.disk.whiteout(f"{self.files}/{row.path}")
+            elif row.type == DIR:
+                at = f"{self.files}/{row.path}" if row.path else self.files
+                self.disk.finish_path(at, row)
+
+
+def clean(name: str) -> list[str]:
+    """The parts of a name, which may be absolute and hold `.`; `..` is resolved as text. Raises InputError when it
+    leads out of the archive.
+    """
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if ".." not in parts:
+        return parts
+    kept: list[str] = []
+    for part in parts:
+        if part != "..":
+            kept.append(part)
+        elif kept:
+            kept.pop()
+        else:
+            raise InputError(f"the archive holds {name!r}, a path outside of it")
+    return kept
+
+
+def _only_below(node: Node) -> bool:
+    """Whether a node stands for a symlink of the tree that the archive goes into."""
+    return node.implied and node.kind == SYMLINK
+
+
+def _group(names: list[str]) -> str:
+    return names[0] if len(names) > 1 else ""
+
+
+def _paths(node: Node, path: str) -> Iterator[tuple[str, Node]]:
+    """`node` and all below it, in `tree.row.order`. Without recursion: anyone may have made it deep."""
+    todo = [(path, node)]
+    while todo:
+        here, node = todo.pop()
+        yield here, node
+        if node.children:
+            prefix = f"{here}/" if here else ""
+            todo += [(prefix + name, node.children[name]) for name in sorted(node.children, reverse=True)]

@@ -1,0 +1,223 @@
+"""A layer blob as a snapshot, and a local archive as files: both from input that anyone may have made."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from typing import Self
+
+import msgspec
+
+from jettison.base.errors import HostError, InputError
+from jettison.layer.decompress import decompressed
+from jettison.layer.extract import Extraction, Lookup
+from jettison.layer.stream import Stream
+from jettison.layer.tarread import entries, is_tar
+from jettison.layer.tarwrite import BLOCK_BYTES
+from jettison.tree.disk import Disk
+from jettison.tree.manifest import Head, write_head, write_rows
+from jettison.tree.row import DIR, Row
+
+# What a name or target in an archive can make the system say.
+_FAULTS_OF_INPUT = (errno.ENAMETOOLONG, errno.EINVAL, errno.EFBIG, errno.ELOOP, errno.ENOTDIR, errno.EILSEQ)
+
+
+class Unpacked(msgspec.Struct, frozen=True, kw_only=True):
+    """How many rows the manifest has."""
+
+    rows: int
+
+
+def _silent(text: str) -> None:
+    del text
+
+
+def unpack(  # noqa: PLR0917 - as the keeper's request has them
+    blob: str,
+    media_type: str,
+    diff_id: str,
+    out: str,
+    files: bool,
+    disk: Disk,
+    *,
+    head: Head | None = None,
+    below: Lookup | None = None,
+    warn: Callable[[str], None] = _silent,
+) -> Unpacked:
+    """The layer at `blob` as a snapshot at `out`, which must not exist; without `files`, its head and manifest alone.
+
+    `diff_id` is what the uncompressed tar must sum up to. `head` says who writes (tier, id maps). `below` gives rows of
+    the layers beneath, for the metadata of directories that the layer takes for granted. `media_type` is for messages:
+    the bytes say what they are. Raises InputError for a bad archive or a wrong sum and HostError for the disk; either
+    way nothing is left at `out`.
+    """
+    os.mkdir(out, 0o700)
+    try:
+        extraction = Extraction(
+            f"{out}/files" if files else "", disk if files else None, warn, layer=True, below=_directories(below)
+        )
+        if files:
+            os.mkdir(f"{out}/files", 0o700)
+        try:
+            rows = _unpack(blob, diff_id, extraction)
+        except InputError as error:
+            raise InputError(f"layer {diff_id} ({media_type}): {error.message}", hint=error.hint) from error
+        write_rows(out, rows)
+        write_head(out, msgspec.structs.replace(head or Head(), unpacked=True, files=files))
+    except BaseException as error:
+        _remove(out)
+        if isinstance(error, OSError):
+            raise _of_system(error, f"layer {diff_id}") from error
+        raise
+    return Unpacked(rows=len(rows))
+
+
+def _remove(path: str) -> None:
+    import shutil
+
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _directories(below: Lookup | None) -> Lookup | None:
+    """Only directories count: a layer goes into a directory of its own, where a lower symlink is replaced."""
+    if below is None:
+        return None
+
+    def directory(path: str) -> Row | None:
+        row = below(path)
+        return row if row is not None and row.type == DIR else None
+
+    return directory
+
+
+def _unpack(blob: str, diff_id: str, extraction: Extraction) -> list[Row]:
+    fd = os.open(blob, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with _Ahead(decompressed(fd), summed=True) as ahead:
+            stream = Stream(ahead)
+            for entry in entries(stream):
+                extraction.add(entry, stream)
+            stream.drain()
+            if ahead.digest() != diff_id:
+                raise InputError(f"its content is {ahead.digest()}, not what it should be")
+    finally:
+        os.close(fd)
+    rows = extraction.rows()
+    extraction.settle(rows)
+    return rows
+
+
+def unarchive(
+    source: str | int,
+    dest_dir: str,
+    disk: Disk,
+    *,
+    below: Lookup | None = None,
+    warn: Callable[[str], None] = _silent,
+) -> list[Row] | None:
+    """A local archive that ADD names (reference §1.7), extracted below the empty directory `dest_dir`; None when the
+    file at `source` (a path or a descriptor) is no archive by content, and nothing was done.
+
+    Its rows, relative to `dest_dir`; those of directories that it takes for granted are `implied`. `below` tells what
+    the tree holds where the archive goes (its paths are relative to the same root as `dest_dir`): directories there
+    keep what they have, symlinks are followed. Raises InputError for a damaged archive, HostError for the disk.
+    """
+    fd = source if isinstance(source, int) else os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        with _Ahead(decompressed(fd), summed=False) as ahead:
+            first = _first_bytes(ahead)
+            if not is_tar(first):
+                os.lseek(fd, 0, os.SEEK_SET)
+                return None
+            stream = Stream(_chain(first, ahead))
+            extraction = Extraction(dest_dir, disk, warn, layer=False, below=below)
+            for entry in entries(stream):
+                extraction.add(entry, stream)
+        rows = extraction.rows()
+        extraction.settle(rows)
+    except OSError as error:
+        raise _of_system(error, "an archive") from error
+    finally:
+        if fd is not source:
+            os.close(fd)
+    return rows
+
+
+def _first_bytes(chunks: Iterator[bytes]) -> bytes:
+    """At least a header's worth of an archive; what cannot be decompressed is none."""
+    first = b""
+    try:
+        while len(first) < BLOCK_BYTES and (chunk := next(chunks, b"")):
+            first += chunk
+    except InputError:
+        return b""
+    return first
+
+
+def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
+
+
+def _of_system(error: OSError, what: str) -> InputError | HostError:
+    if error.errno in _FAULTS_OF_INPUT:
+        return InputError(f"{what} cannot be unpacked: {error.strerror}: {error.filename}")
+    return HostError(f"{what} cannot be unpacked: {error.strerror}: {error.filename}")
+
+
+class _Ahead:
+    """Reads chunks a little ahead in a thread of its own, where they are decompressed and summed."""
+
+    def __init__(self, chunks: Iterator[bytes], *, summed: bool) -> None:
+        self._chunks = chunks
+        self._sum = hashlib.sha256() if summed else None
+        self._queue: queue.Queue[bytes | BaseException | None] = queue.Queue(maxsize=8)
+        self._stop = False
+        self._ended = False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop = True
+        while not self._ended:  # the thread may wait for room in the queue
+            self._ended = not isinstance(self._queue.get(), bytes)
+        self._thread.join()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._ended:
+            raise StopIteration
+        item = self._queue.get()
+        if isinstance(item, bytes):
+            return item
+        self._ended = True
+        if item is None:
+            raise StopIteration
+        raise item
+
+    def digest(self) -> str:
+        """Of everything; only when the end was reached."""
+        assert self._sum is not None  # noqa: S101 - asked for when made
+        return "sha256:" + self._sum.hexdigest()
+
+    def _run(self) -> None:
+        try:
+            for chunk in self._chunks:
+                if self._stop:
+                    break
+                if self._sum is not None:
+                    self._sum.update(chunk)
+                self._queue.put(chunk)
+        except BaseException as error:  # noqa: BLE001 - raised again in __next__
+            self._queue.put(error)
+        else:
+            self._queue.put(None)
