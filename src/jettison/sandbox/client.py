@@ -167,14 +167,14 @@ def check_isolation(isolation: str | None) -> None:
 
 def _deliver(frame: spec.Output | spec.Note, on_frame: OnFrame) -> None:
     """One call a line: the worker sends whatever lines it read at once as one frame."""
-    if isinstance(frame, spec.Note) or frame.data.find(b"\n") in (-1, len(frame.data) - 1):
+    if isinstance(frame, spec.Note):
         on_frame(frame)
         return
-    *lines, rest = frame.data.split(b"\n")  # never splitlines: a carriage return redraws a line, it does not end it
-    for line in lines:
-        on_frame(spec.Output(stream=frame.stream, data=line + b"\n"))
-    if rest:
-        on_frame(spec.Output(stream=frame.stream, data=rest))
+    start = 0
+    while start < len(frame.data):  # only \n ends a line: a carriage return redraws it
+        end = frame.data.find(b"\n", start, start + spec.MAX_OUTPUT_BYTES) + 1 or start + spec.MAX_OUTPUT_BYTES
+        on_frame(spec.Output(stream=frame.stream, data=frame.data[start:end]))
+        start = end
 
 
 def _waiter(ours: socket.socket, cancel: Cancel | None) -> Callable[[], bool]:
@@ -222,7 +222,7 @@ def _spawn(control: int, store_root: str, isolation: str) -> int:
         ],
         # Held back until the keeper ignores them: ^C is the driver's to answer.
         setsigmask=[signal.SIGINT, signal.SIGQUIT, signal.SIGTERM],
-        setsigdef=[signal.SIGPIPE],
+        setsigdef=signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP},
     )
 
 

@@ -6,6 +6,7 @@ escapes keep lone surrogates, and says so by the length's highest bit.
 
 from __future__ import annotations
 
+import functools
 import socket
 from typing import Any, Generic, TypeVar
 
@@ -36,13 +37,19 @@ def send(sock: socket.socket, value: msgspec.Struct) -> None:
     sock.sendall(encode(value))
 
 
+@functools.cache
+def decoder(kind: Any) -> msgspec.msgpack.Decoder[Any]:
+    """The decoder of a type; made once a process, since reading a large union's types takes milliseconds."""
+    return msgspec.msgpack.Decoder(kind)
+
+
 class Reader(Generic[T]):
     """Frames out of a socket, one after the other. `kind` is the type (or union) that they hold."""
 
     def __init__(self, sock: socket.socket, kind: Any) -> None:
         self._sock = sock
         self._kind = kind
-        self._decoder: msgspec.msgpack.Decoder[T] = msgspec.msgpack.Decoder(kind)
+        self._decoder: msgspec.msgpack.Decoder[T] = decoder(kind)
         self._held = bytearray()
 
     def next(self) -> T | None:

@@ -12,6 +12,7 @@ from jettison.planning.ops import AnyOp, RunFile
 from jettison.sandbox.tier import Tier, TierReport
 
 STORE_VERSION = 1
+MAX_OUTPUT_BYTES = 16 * 1024  # of one piece of a step's output
 
 
 class Tree(msgspec.Struct, frozen=True, tag=True):
@@ -150,13 +151,18 @@ class PackRequest(Request, frozen=True, kw_only=True):
 
 
 class UnpackRequest(Request, frozen=True, kw_only=True):
-    """A layer blob as a snapshot at `out`. `files` False writes the manifest alone (from the tar headers)."""
+    """A layer blob as a snapshot at `out`. `files` False writes the manifest alone (from the tar headers).
+
+    `below`: the snapshots beneath, bottom first, whose directories keep their owner and mode where the layer takes
+    them for granted; without, those are 0755 and 0:0.
+    """
 
     blob: str
     media_type: str
     diff_id: str
     out: str
     files: bool = True
+    below: tuple[str, ...] = ()
 
 
 class ExportRequest(Request, frozen=True, kw_only=True):

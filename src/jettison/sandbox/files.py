@@ -1,0 +1,86 @@
+"""File work: requests that are answered by the tree and layer floors, on snapshots and blobs, without a process."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from typing import Any
+
+from jettison.base.errors import InternalError
+from jettison.layer.flatten import export_tree
+from jettison.layer.pack import pack
+from jettison.layer.unpack import unpack
+from jettison.sandbox import spec
+from jettison.sandbox.desk import Desk
+from jettison.sandbox.tier import Tier
+from jettison.tree.disk import Disk
+from jettison.tree.manifest import Head
+from jettison.tree.row import Row
+from jettison.tree.view import DirectoryView, StackView, View
+
+
+def disk_of(tier: Tier) -> Disk:
+    """How this tier's snapshots lie on the disk."""
+    return Disk(tier.overlay_namespace)
+
+
+def head_of(tier: Tier) -> Head:
+    """The head of a snapshot that is made now, in this tier."""
+    maps = [tuple((r.inside, r.outside, r.count) for r in ranges) for ranges in (tier.uid_map, tier.gid_map)]
+    return Head(tier=tier.name, uid_map=maps[0], gid_map=maps[1], created_s=int(time.time()))
+
+
+def view_of(readable: spec.Readable) -> View:
+    """What a request reads, as a tree."""
+    if isinstance(readable, spec.Tree):
+        return StackView(readable.snapshots)
+    return DirectoryView(readable.root, readable.ignore)
+
+
+def _pack(request: spec.PackRequest, _desk: Desk) -> spec.Reply:
+    made = pack(request.snapshot, request.blobs, request.compression, request.clamp_epoch)
+    return spec.Packed(diff_id=made.diff_id, tar_bytes=made.tar_bytes, digest=made.digest, size_bytes=made.size_bytes)
+
+
+def _unpack(request: spec.UnpackRequest, desk: Desk) -> spec.Reply:
+    @functools.cache
+    def below() -> StackView:
+        return StackView(request.below)
+
+    def look_up(path: str) -> Row | None:
+        return below().row(path)
+
+    made = unpack(
+        request.blob,
+        request.media_type,
+        request.diff_id,
+        request.out,
+        request.files,
+        disk_of(desk.tier),
+        below=look_up if request.below else None,
+        warn=_warner(desk),
+    )
+    return spec.Unpacked(rows=made.rows)
+
+
+def _export(request: spec.ExportRequest, desk: Desk) -> spec.Reply:
+    export_tree(request.tree.snapshots, request.dest, request.form, request.epoch, warn=_warner(desk))
+    return spec.Done()
+
+
+def _warner(desk: Desk) -> Callable[[str], None]:
+    return lambda text: desk.send(spec.Note(text=text.encode("utf-8", "backslashreplace").decode()))
+
+
+FILE_WORK: dict[type[spec.Request], Callable[[Any, Desk], spec.Reply]] = {
+    spec.PackRequest: _pack,
+    spec.UnpackRequest: _unpack,
+    spec.ExportRequest: _export,
+}
+
+
+def flatten(of: spec.Readable, source: str, out: str, desk: Desk) -> str:
+    """Copy what is at `source` of a readable into a snapshot at `out`; the path of the copy."""
+    del of, out, desk
+    raise InternalError(f"{source} cannot be copied")

@@ -1,0 +1,151 @@
+"""A RUN, in the keeper's child: prepare, start the step's process, pass its output on, and commit what it changed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+
+from jettison.base.errors import HostError, InternalError
+from jettison.sandbox import launch, mount, processes, spec, syscalls
+from jettison.sandbox.bound import OnDisk, copy_root, ordered
+from jettison.sandbox.desk import Desk, Relayed
+from jettison.sandbox.files import flatten, head_of
+from jettison.sandbox.frames import Reader
+from jettison.sandbox.output import Pump
+from jettison.sandbox.storage import remove_tree
+from jettison.tree.commit import LiveView, Made, commit, is_untouched, remove_mountpoints
+
+
+def run(request: spec.RunRequest, desk: Desk) -> spec.Reply:
+    """Do it. `scratch` is empty again afterwards, whatever happened; every process of the step has ended."""
+    if request.network == "none" and not desk.tier.network_namespace:
+        raise HostError(
+            "RUN --network=none cannot be honoured here: no network namespace can be made",
+            hint="jettison doctor tells what this machine allows",
+        )
+    try:
+        return _Step(request, desk).run()
+    finally:
+        for name in os.listdir(request.scratch):
+            remove_tree(os.path.join(request.scratch, name))
+
+
+class _Step:
+    """One RUN while it runs."""
+
+    def __init__(self, request: spec.RunRequest, desk: Desk) -> None:
+        self._request = request
+        self._desk = desk
+        self._upper, self._work, self._mounts_at, self._snapshot = (
+            os.path.join(request.scratch, name) for name in ("upper", "work", "mounts", "snapshot")
+        )
+        self._lowers = tuple(os.path.join(path, "files") for path in request.tree.snapshots)
+
+    def run(self) -> spec.Reply:
+        for path in (self._upper, self._work, self._mounts_at, self._snapshot):
+            os.mkdir(path)
+        if self._lowers:
+            copy_root(self._lowers[-1], self._upper)
+        on_disk = OnDisk(self._request.scratch, lambda of, source, out: flatten(of, source, out, self._desk))
+        try:
+            mounts = tuple(on_disk.prepare(each) for each in ordered(self._request.mounts))
+            code, made = self._execute(mounts)
+        finally:
+            on_disk.end()
+        if code or not self._request.out:
+            return spec.Ran(exit_code=code, changed=False)
+        return spec.Ran(exit_code=0, changed=self._commit(made))
+
+    def _execute(self, mounts: tuple[spec.AnyBound, ...]) -> tuple[int, tuple[Made, ...]]:
+        """Start the process and stay with it to its end: the exit code, and which mountpoints were made."""
+        pipes = () if self._request.interactive else (os.pipe(), os.pipe())
+        streams: tuple[int | None, ...] = (None, pipes[0][1], pipes[1][1]) if pipes else self._desk.fds
+        if len(streams) != 3:
+            raise InternalError("an interactive run needs three descriptors")
+        if not self._desk.tier.fresh_proc:
+            syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
+        pid, status = launch.start(
+            launch.Launch(
+                request=self._request,
+                tier=self._desk.tier,
+                lowers=self._lowers,
+                upper=self._upper,
+                work=self._work,
+                mounts_at=self._mounts_at,
+                mounts=mounts,
+                streams=streams,
+                parent=os.getpid(),
+            )
+        )
+        for _, writing in pipes:
+            os.close(writing)
+        pump = Pump({pipe[0]: number for number, pipe in enumerate(pipes, 1)}, self._desk.send)
+        handle = os.pidfd_open(pid)
+        try:
+            made, refused = self._setup(status)
+            pump.run(handle)
+        except BaseException:
+            os.kill(pid, signal.SIGKILL)
+            raise
+        finally:
+            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            if not self._desk.tier.fresh_proc:
+                processes.end_children(keep=set())
+        pump.rest()
+        if refused is not None:
+            self._desk.send(spec.Output(stream=2, data=refused.text.encode("utf-8", "surrogateescape") + b"\n"))
+            return refused.exit_code, made
+        return code if code >= 0 else 128 - code, made
+
+    @staticmethod
+    def _setup(status: socket.socket) -> tuple[tuple[Made, ...], launch.Refused | None]:
+        """Hear what the process says until exec."""
+        made: tuple[Made, ...] = ()
+        ready, refused = False, None
+        reader: Reader[launch.AnyStatus] = Reader(status, launch.AnyStatus)
+        with status:
+            while (said := reader.next()) is not None:
+                match said:
+                    case launch.Ready():
+                        ready, made = True, said.made
+                    case launch.Refused():
+                        refused = said
+                    case spec.Failed():
+                        raise Relayed(said)
+        if not ready:
+            raise HostError("the step's process ended before it was set up")
+        return made, refused
+
+    def _commit(self, made: tuple[Made, ...]) -> bool:
+        """The upper directory becomes the snapshot `out`; False when nothing changed."""
+        tier = self._desk.tier
+        remove_mountpoints(self._upper, made)
+        if self._lowers and is_untouched(self._upper, self._lowers[-1]):
+            return False
+        mount.private_namespace()
+        try:
+            base = LiveView(self._mount_base())
+            return commit(
+                self._upper,
+                base,
+                self._snapshot,
+                self._request.out,
+                namespace=tier.overlay_namespace,
+                head=head_of(tier),
+            )
+        finally:
+            syscalls.umount(self._mounts_at, syscalls.MNT_DETACH)
+
+    def _mount_base(self) -> str:
+        """What was there before, as the kernel shows it: the cost is that of the paths looked up, not of the image."""
+        root, stage, empty = launch.staging(self._mounts_at)
+        if not self._lowers:
+            return empty
+        what = mount.Overlay(
+            lowers=(empty, *self._lowers),  # one more: an overlay of one directory is none
+            namespace=self._desk.tier.overlay_namespace,
+            short=os.path.join(stage, "short"),
+        )
+        mount.overlay(what, root)
+        return root

@@ -1,0 +1,78 @@
+"""In the keeper's child: one request, the work it asks for, one last reply. What fails is told as a Failed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable
+from typing import NoReturn
+
+from jettison.base.errors import InternalError
+from jettison.sandbox import launch, probe, spec, storage
+from jettison.sandbox.desk import Desk, Stopped, failure
+from jettison.sandbox.files import FILE_WORK
+from jettison.sandbox.frames import Reader, decoder, send
+from jettison.sandbox.run import run
+from jettison.sandbox.tier import Tier
+
+_STOPPED = 143  # how a child ends that was told to: 128 + SIGTERM
+
+
+def warm() -> None:
+    """Make what every child will need, so that it has it by being forked."""
+    for kind in (spec.AnyRequest, launch.AnyStatus):
+        decoder(kind)
+
+
+def serve(reply: socket.socket, fds: tuple[int, ...], state: Tier | spec.Failed | None) -> None:
+    """Read the request that waits at `reply`, do it, answer. Returns when all that it started has ended."""
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        request = Reader[spec.AnyRequest](reply, spec.AnyRequest).next()
+        if request is not None:
+            send(reply, _answer(request, state, lambda frame: send(reply, frame), fds))
+    except (Stopped, BrokenPipeError):
+        os._exit(_STOPPED)
+
+
+def _stop(_number: int, _frame: object) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once: what is taken back is not to be interrupted
+    raise Stopped
+
+
+def _answer(
+    request: spec.AnyRequest,
+    state: Tier | spec.Failed | None,
+    emit: Callable[[spec.Reply], None],
+    fds: tuple[int, ...],
+) -> spec.Reply:
+    try:
+        if isinstance(request, spec.ExamineRequest):
+            return spec.Examined(reports=probe.examine(request.store_root))
+        if isinstance(state, spec.Failed):
+            return state
+        if state is None:
+            return failure(InternalError("this keeper has entered no tier"))
+        return handle(request, Desk(state, emit, fds))
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the last place where a fault can be told
+        return failure(error)
+
+
+def handle(request: spec.AnyRequest, desk: Desk) -> spec.Reply:
+    """Do what is asked; the reply."""
+    match request:
+        case spec.TierRequest():
+            return spec.Placed(tier=desk.tier)
+        case spec.RunRequest():
+            return run(request, desk)
+        case spec.RemoveRequest():
+            for path in request.paths:
+                storage.remove_tree(path)
+            return spec.Done()
+        case spec.SizeRequest():
+            return spec.Done(sizes=tuple(map(storage.size_of, request.paths)))
+        case _:
+            return FILE_WORK[type(request)](request, desk)
