@@ -19,6 +19,8 @@ from jettison.tree.row import CHAR, DELETED, DIR, FILE, SYMLINK, Row
 _AUFS = ".wh..wh."
 _MAX_PATH_BYTES = 4095
 _MAX_LINKS = 40  # as the kernel has it
+MAX_TREE_BYTES = 1 << 30  # of memory, about: a few compressed kilobytes can name millions of directories
+_NODE_BYTES = 400
 _DROPPED_XATTRS = ("user.overlay.", "trusted.overlay.", "user.jettison.", "trusted.jettison.")
 
 Lookup = Callable[[str], Row | None]
@@ -91,6 +93,7 @@ class Extraction:
         *,
         layer: bool,
         below: Lookup | None = None,
+        max_tree_bytes: int = MAX_TREE_BYTES,
     ) -> None:
         self.files = files
         self.disk = disk
@@ -99,6 +102,7 @@ class Extraction:
         self.below = below
         self.root = self._implied("")
         self._parents: dict[str, tuple[Node, str]] = {}
+        self._bytes_left = max_tree_bytes
 
     def add(self, entry: Entry, stream: Stream) -> None:
         """Take one entry, its content from `stream`. Raises InputError for what no archive may hold, OSError."""
@@ -112,14 +116,20 @@ class Extraction:
             self._hide(parent, name, entry.name)
             return
         path = f"{place}/{name}" if place else name
-        if len(path) > _MAX_PATH_BYTES or len(os.fsencode(path)) > _MAX_PATH_BYTES:
-            raise InputError(f"the archive holds a path of more than {_MAX_PATH_BYTES} bytes")
+        self._count(path)
         if entry.kind == HARD_LINK:
             self._link(parent, name, path, entry)
         elif entry.kind == DIR:
             self._directory(parent, name, path, entry)
         else:
             self._other(parent, name, path, entry, stream)
+
+    def _count(self, path: str) -> None:
+        if len(path) > _MAX_PATH_BYTES or len(path.encode("utf-8", "surrogateescape")) > _MAX_PATH_BYTES:
+            raise InputError(f"the archive holds a path of more than {_MAX_PATH_BYTES} bytes")
+        self._bytes_left -= _NODE_BYTES + len(path)
+        if self._bytes_left < 0:
+            raise InputError("the archive holds too many paths")
 
     def _describe_root(self, entry: Entry) -> None:
         if entry.kind != DIR:
@@ -259,6 +269,7 @@ class Extraction:
 
     def _grow(self, parent: Node, name: str, path: str, *, hidden: bool) -> Node:
         """A directory that the archive takes for granted."""
+        self._count(path)
         node = Node(DIR) if hidden else self._implied(path)
         node.opaque = hidden
         parent.children[name] = node

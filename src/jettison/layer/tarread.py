@@ -18,7 +18,8 @@ from jettison.tree.row import BLOCK, CHAR, DIR, FIFO, FILE, SYMLINK
 HARD_LINK = "h"
 MAX_EXTENSION_BYTES = 1 << 20  # a PAX header or a long name: Go's limit too
 _MAX_BYTES = 1 << 62
-_MAX_ID = 0xFFFFFFFF
+_MAX_ID = 0xFFFFFFFE  # the one above means: leave it
+_MAX_MAJOR, _MAX_MINOR = 0xFFF, 0xFFFFF  # what Linux keeps; it cuts off the rest, and 4096:0 would become 0:0
 _MAX_SECONDS = 9_223_372_036
 _NS = 1_000_000_000
 _ZERO = bytes(BLOCK_BYTES)
@@ -172,7 +173,7 @@ def _plain_entry(block: bytes, records: dict[str, bytes], long_name: str | None,
     if entry.kind == FILE or flag == b"D":  # GNU's D lists what is in the directory
         entry.stored = entry.size
     if kind in (CHAR, BLOCK) and magic in (_USTAR_MAGIC, _GNU_MAGIC):
-        entry.device = (_number(major, "device", _MAX_ID), _number(minor, "device", _MAX_ID))
+        entry.device = (_number(major, "device", _MAX_MAJOR), _number(minor, "device", _MAX_MINOR))
     return entry
 
 
@@ -193,6 +194,8 @@ def _apply(entry: Entry, records: dict[str, bytes]) -> None:
         elif key == "mtime":
             entry.mtime_ns = _pax_time(value)
         elif key.startswith(_XATTR):
+            if "\0" in key or len(key) == len(_XATTR):
+                raise InputError("the archive is damaged: an attribute has no name")
             xattrs.append((key[len(_XATTR) :], value))
     entry.xattrs = tuple(sorted(xattrs))
 

@@ -23,7 +23,7 @@ from jettison.tree.manifest import Head, write_head, write_rows
 from jettison.tree.row import DIR, Row
 
 # What a name or target in an archive can make the system say.
-_FAULTS_OF_INPUT = (errno.ENAMETOOLONG, errno.EINVAL, errno.EFBIG, errno.ELOOP, errno.ENOTDIR, errno.EILSEQ)
+_FAULTS_OF_INPUT = (errno.ENAMETOOLONG, errno.EINVAL, errno.EFBIG, errno.ELOOP, errno.EILSEQ, errno.ERANGE, errno.E2BIG)
 
 
 class Unpacked(msgspec.Struct, frozen=True, kw_only=True):

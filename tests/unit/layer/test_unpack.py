@@ -11,7 +11,10 @@ import pytest
 from snapshots import snapshot
 
 from jettison.base.errors import HostError, InputError
+from jettison.layer.extract import Extraction
 from jettison.layer.pack import pack
+from jettison.layer.stream import Stream
+from jettison.layer.tarread import entries
 from jettison.layer.tarwrite import END, header
 from jettison.layer.unpack import unpack
 from jettison.tree.disk import Disk
@@ -367,6 +370,15 @@ def deep(depth):
 def test_depth_costs_no_stack(layers):
     rows = layers.unpack(entry(deep(2000)), folder(deep(1000)), entry("d", content=b"x"))
     assert list(rows) == ["", "d"]
+
+
+def test_a_bomb_of_names_is_refused():
+    tar = b"".join(entry(f"{number}/{deep(2000)}") for number in range(5))
+    stream = Stream(iter([tar]))
+    extraction = Extraction("", None, print, layer=True, max_tree_bytes=20_000_000)
+    with pytest.raises(InputError, match="too many paths"):
+        for found in entries(stream):
+            extraction.add(found, stream)
 
 
 def test_python_s_own_archives_are_unpacked(layers):
