@@ -12,6 +12,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -97,14 +98,19 @@ def venv() -> str:
     with open(os.path.join(VENVS, "lock"), "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not os.path.exists(os.path.join(folder, "ready")):
-            for old in os.listdir(VENVS):
-                if old != "lock":
-                    shutil.rmtree(os.path.join(VENVS, old))
+            _forget_old()
             _run(PYTHON, "-m", "venv", folder)
             _run(os.path.join(folder, "bin", "pip"), "install", "--quiet", "--disable-pip-version-check", ROOT)
             with open(os.path.join(folder, "ready"), "w", encoding="utf-8"):
                 pass
     return folder
+
+
+def _forget_old() -> None:
+    """Environments of a day ago or older: a younger one may be in use by another run of the suite."""
+    for entry in os.scandir(VENVS):
+        if entry.is_dir() and entry.stat().st_mtime < time.time() - 86_400:
+            shutil.rmtree(entry.path)
 
 
 def _source_digest() -> str:

@@ -8,6 +8,9 @@ import peers
 from bases import assemble
 from differential import harness
 from project import Project
+from users import User, ordinary_user
+
+__all__ = ["ordinary_user"]
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +23,14 @@ def base() -> harness.Base:
 def builder(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """One store for all cases, so that the base is unpacked once and steps that are alike meet in the cache."""
     return Project(str(tmp_path_factory.mktemp("differential"))).base(harness.BASE)
+
+
+@pytest.fixture(scope="session")
+def rootless_builder(ordinary_user: User) -> Project:
+    """An ordinary user's store for all cases."""
+    made = ordinary_user.project("differential")
+    ordinary_user.base(made, harness.BASE)
+    return made
 
 
 @pytest.fixture(scope="session")

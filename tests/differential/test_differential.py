@@ -12,6 +12,7 @@ import images
 import peers
 from differential import harness
 from project import Project
+from users import User
 
 CASES = harness.names()
 WHICH = os.environ.get("JETTISON_DIFFERENTIAL", "tenth")  # tenth, all or none: what buildah builds afresh
@@ -35,6 +36,23 @@ def build(case: harness.Case, builder: Project, folder: str) -> str:
 def test_image_is_what_the_record_says(name: str, builder: Project, base: harness.Base, tmp_path: str) -> None:
     case = harness.case(name)
     out = build(case, builder, str(tmp_path))
+    config, tree = harness.comparable(out, base, harness.over(case))
+    expected_config, expected_tree = harness.expected(case, base)
+    assert config == expected_config
+    assert images.differences(expected_tree, tree) == []
+
+
+@pytest.mark.root
+@pytest.mark.rootless
+@pytest.mark.parametrize("name", CASES)
+def test_image_is_the_same_for_an_ordinary_user(
+    name: str, rootless_builder: Project, ordinary_user: User, base: harness.Base
+) -> None:
+    case = harness.case(name)
+    folder = os.path.join(rootless_builder.folder, "cases", name)
+    context, out = harness.lay_out(case, os.path.join(folder, "context")), os.path.join(folder, "ours.tar")
+    ordinary_user.own(os.path.dirname(folder))
+    rootless_builder.build(f"--output=type=oci,dest={out}", *case.flags_in(context), context=context).ok()
     config, tree = harness.comparable(out, base, harness.over(case))
     expected_config, expected_tree = harness.expected(case, base)
     assert config == expected_config
