@@ -30,7 +30,9 @@ class Home(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-def find_home(home: str | None, environ: dict[str, str], mounts: str = MOUNTS) -> Home:
+def find_home(
+    home: str | None, environ: dict[str, str], mounts: str = MOUNTS, fallback_root: str = FALLBACK_ROOT
+) -> Home:
     """The store's root for `home` (else $JETTISON_HOME, $XDG_DATA_HOME/jettison, ~/.local/share/jettison).
 
     Without a usable HOME, or on a network filesystem, it is /var/tmp/jettison-UID. Nothing is created. Raises HostError
@@ -39,11 +41,11 @@ def find_home(home: str | None, environ: dict[str, str], mounts: str = MOUNTS) -
     given = home or environ.get("JETTISON_HOME", "")
     wanted = os.path.abspath(given) if given else _default(environ)
     if wanted is None:
-        fallback = _fallback()
+        fallback = _fallback(fallback_root)
         return Home(_root(fallback), (f"no usable HOME: the store is {fallback}",))
     kind = filesystem_of(wanted, mounts)
     if kind in NETWORK_FILESYSTEMS:
-        fallback = _fallback()
+        fallback = _fallback(fallback_root)
         note = f"{wanted} is on a network filesystem ({kind}), which cannot hold a store: it is {fallback} instead"
         return Home(_root(fallback), (note,))
     if not given:
@@ -115,9 +117,9 @@ def _usable(home: str) -> bool:
     return os.access(home, os.W_OK | os.X_OK) and (owner == uid or uid != 0)
 
 
-def _fallback() -> str:
-    """/var/tmp/jettison-UID, made 0700. Anyone may write /var/tmp, so what is there already is not trusted."""
-    path = f"{FALLBACK_ROOT}/jettison-{os.getuid()}"
+def _fallback(root: str) -> str:
+    """ROOT/jettison-UID, made 0700. Anyone may write /var/tmp, so what is there already is not trusted."""
+    path = f"{root}/jettison-{os.getuid()}"
     try:
         os.mkdir(path, 0o700)
     except FileExistsError:

@@ -100,6 +100,11 @@ class Layers:
                 (*key, fact.diff_id, fact.digest, fact.size_bytes, fact.tar_bytes),
             )
 
+    def packed_size(self, layer: str) -> int:
+        """The bytes of the layer's tar, 0 while it was never packed here."""
+        row = self._index.row("SELECT max(tar_bytes) FROM packed WHERE layer=?", layer)
+        return row[0] if row is not None and row[0] is not None else 0
+
     def packed(self, layer: str, compression: str, clamp_epoch: int | None, compressor: str) -> PackedFact | None:
         """The layer as it was packed in just that way, if it was. Whether the blob is still there is asked of blobs."""
         row = self._index.row(

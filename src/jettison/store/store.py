@@ -20,6 +20,7 @@ from jettison.store.leases import Lease, leftovers, living
 from jettison.store.locks import Gate
 from jettison.store.names import Names, Refs
 from jettison.store.records import Records
+from jettison.store.remotes import Remotes
 from jettison.store.snapshots import Snapshots
 from jettison.store.stamps import Stamps
 
@@ -44,6 +45,7 @@ class Store:
         self.layers = Layers(self.index)
         self.names = Names(self.index)
         self.refs = Refs(self.index)
+        self.remotes = Remotes(self.index)
         self.stamps = Stamps(self.index)
         self.records = Records(root, self.index)
 

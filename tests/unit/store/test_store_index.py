@@ -1,0 +1,203 @@
+"""The index: whole transactions, clear words for a damaged file, and each concern's facts."""
+
+import os
+import sqlite3
+import time
+
+import pytest
+
+from jettison.base.errors import HostError, InputError, InternalError
+from jettison.store.index import Index
+from jettison.store.layers import BlobFact, PackedFact
+from jettison.store.names import NamedImage, ResolvedRef
+from jettison.store.records import KEPT_RECORDS, BuildRow
+from jettison.store.stamps import KEPT_ROOTS, Stamp
+from jettison.store.store import Store
+
+A, B, C = ("sha256:" + letter * 64 for letter in "abc")
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(str(tmp_path)) as opened:
+        yield opened
+
+
+def test_a_transaction_that_raises_leaves_nothing(store: Store):
+    with pytest.raises(RuntimeError), store.index.write() as db:
+        db.execute("INSERT INTO layers (layer) VALUES ('s-1')")
+        raise RuntimeError
+    assert store.layers.get("s-1") is None
+    store.layers.learn("s-1")
+    assert store.layers.get("s-1") is not None
+
+
+def test_transactions_nest_into_one(store: Store):
+    with pytest.raises(RuntimeError), store.index.write():
+        store.layers.learn("s-1")
+        raise RuntimeError
+    assert store.layers.get("s-1") is None
+
+
+def test_a_damaged_index_is_told_with_what_to_do(tmp_path):
+    with Store.open(str(tmp_path)) as store:
+        store.layers.learn("s-1")
+        path = store.index.path
+    with open(path, "r+b") as file:
+        file.write(b"\xff" * 4096)
+    with pytest.raises(HostError, match="is damaged") as caught:
+        Store.open(str(tmp_path))
+    assert "remove" in (caught.value.hint or "")
+    os.unlink(path)
+    with Store.open(str(tmp_path)) as store:
+        assert store.layers.get("s-1") is None
+
+
+def test_damage_within_is_told_too(tmp_path):
+    with Store.open(str(tmp_path)) as store:
+        for number in range(2000):
+            store.layers.learn(f"s-{number:032x}")
+        path = store.index.path
+    with open(path, "r+b") as file:
+        file.seek(8192)
+        file.write(b"\xff" * (os.path.getsize(path) - 8192))
+    with pytest.raises(HostError, match="damaged|cannot be used"), Store.open(str(tmp_path)) as store:
+        store.index.rows("SELECT * FROM layers ORDER BY size_bytes")
+
+
+def test_an_index_of_a_later_version_is_refused(tmp_path):
+    path = str(tmp_path / "index.sqlite")
+    Index(path).close()
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA user_version=99")
+    db.close()
+    with pytest.raises(HostError, match="another version"):
+        Index(path)
+
+
+def test_it_is_never_used_across_a_fork(store: Store):
+    pid = os.fork()
+    if pid == 0:
+        try:
+            store.index.rows("SELECT 1")
+        except InternalError:
+            os._exit(17)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 17
+
+
+def test_what_is_learnt_of_a_layer_adds_up(store: Store):
+    store.layers.learn("s-1", diff_id=A)
+    store.layers.learn("s-1", content_digest=B, size_bytes=12)
+    store.layers.learn("s-1")
+    fact = store.layers.get("s-1")
+    assert (fact.diff_id, fact.content_digest, fact.size_bytes) == (A, B, 12)
+    assert fact.created_s > 0
+
+
+def test_a_layers_blobs_and_where_they_are(store: Store):
+    store.layers.add_blob(BlobFact(diff_id=A, digest=B, media_type="gzip", size_bytes=5, sources=("x.test/app",)))
+    store.layers.add_blob(BlobFact(diff_id=A, digest=B, media_type="gzip", size_bytes=5, sources=("y.test/app",)))
+    store.layers.add_blob(BlobFact(diff_id=A, digest=C, media_type="zstd", size_bytes=4))
+    found = store.layers.blobs_of(A)
+    assert [fact.digest for fact in found] == [B, C]
+    assert found[0].sources == ("x.test/app", "y.test/app")
+    assert store.layers.blobs_of(B) == ()
+
+
+def test_a_layer_is_packed_once_for_each_way(store: Store):
+    fact = PackedFact(
+        layer="s-1",
+        compression="gzip",
+        clamp_epoch=None,
+        compressor="isal 1.7 level 1",
+        diff_id=A,
+        digest=B,
+        size_bytes=5,
+        tar_bytes=10,
+    )
+    store.layers.add_packed(fact)
+    assert store.layers.packed("s-1", "gzip", None, "isal 1.7 level 1") == fact
+    assert store.layers.packed("s-1", "gzip", 0, "isal 1.7 level 1") is None
+    assert store.layers.packed("s-1", "gzip", None, "isal 1.8 level 1") is None
+
+
+def named(name: str, platform: str = "linux/amd64", config: str = A) -> NamedImage:
+    return NamedImage(
+        name=name, platform=platform, config_digest=config, manifest_digest=B, created_s=7, keeps=("s-1", C)
+    )
+
+
+def test_a_name_means_its_newest_image(store: Store):
+    store.names.put(named("app:latest"), named("app:latest", "linux/arm64"))
+    store.names.put(named("app:latest", config=C))
+    assert store.names.all() == (named("app:latest", config=C),)
+    assert store.names.get("app:latest").keeps == ("s-1", C)
+    assert store.names.get("app:latest", "linux/arm64") is None
+    assert store.names.remove("app:latest")
+    assert not store.names.remove("app:latest")
+
+
+def test_references_are_remembered_by_platform(store: Store):
+    resolved = ResolvedRef(ref="x:1", platform="linux/amd64", manifest_digest=A, config_digest=B, resolved_s=7)
+    store.refs.put(resolved)
+    assert store.refs.get("x:1", "linux/amd64") == resolved
+    assert store.refs.get("x:1", "linux/arm64") is None
+    store.refs.forget("x:1", "linux/amd64")
+    assert store.refs.get("x:1", "linux/amd64") is None
+
+
+def stamps(count: int) -> dict[str, Stamp]:
+    return {
+        f"src/lib/file-{number}.js": Stamp(number, 10**18, 10**18 + number, number, 0o100644, A)
+        for number in range(count)
+    }
+
+
+def test_stamps_come_back(store: Store):
+    store.stamps.save("/context", stamps(10))
+    store.stamps.save("/context", stamps(3))
+    assert store.stamps.load("/context") == stamps(3)
+    assert store.stamps.load("/other") == {}
+
+
+def test_twelve_thousand_stamps_are_quick(store: Store):
+    store.stamps.save("/context", stamps(12_000))
+    best = min(_timed(lambda: store.stamps.load("/context")) for _ in range(5))
+    assert best < 0.03
+
+
+def _timed(act) -> float:
+    began = time.perf_counter()
+    act()
+    return time.perf_counter() - began
+
+
+def test_names_that_are_not_utf8_are_left_out_of_the_stamps(store: Store):
+    store.stamps.save("/context", {"a\udcff": Stamp(1, 1, 1, 1, 1, A), **stamps(1)})
+    assert store.stamps.load("/context") == stamps(1)
+
+
+def test_only_so_many_contexts_are_remembered(store: Store):
+    for number in range(KEPT_ROOTS + 3):
+        store.stamps.save(f"/context{number}", stamps(1))
+    assert store.stamps.load("/context0") == {}
+    assert store.stamps.load(f"/context{KEPT_ROOTS + 2}") == stamps(1)
+
+
+def test_records_are_listed_newest_first_and_read(store: Store):
+    for number in (1, 2):
+        build = BuildRow(id=f"b{number}", started=f"2026-01-0{number}T00:00:00Z", outcome="done")
+        store.records.write(build, b"{}")
+    assert [build.id for build in store.records.list()] == ["b2", "b1"]
+    assert store.records.read("b1") == b"{}"
+    with pytest.raises(InputError, match="no record"):
+        store.records.read("b3")
+    with pytest.raises(InputError, match="not the id of a build"):
+        store.records.read("../version")
+
+
+def test_old_records_go(store: Store):
+    for number in range(KEPT_RECORDS + 2):
+        store.records.write(BuildRow(id=f"b{number:04}", started=f"2026-{number:04}", outcome="done"), b"{}")
+    assert len(store.records.list()) == len(os.listdir(f"{store.root}/records")) == KEPT_RECORDS
