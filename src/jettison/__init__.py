@@ -9,10 +9,6 @@ Public is what `__all__` lists, under semantic versioning. Every name is importe
 `import jettison` costs next to nothing.
 """
 
-from __future__ import annotations
-
-from importlib import import_module as _import_module
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jettison.app.build import build as build
@@ -101,7 +97,9 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(_import_module(_HOME[name]), name)
+    from importlib import import_module
+
+    value: object = getattr(import_module(_HOME[name]), name)
     globals()[name] = value
     return value
 
