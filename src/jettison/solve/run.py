@@ -62,7 +62,8 @@ def solve(
     the ports raise, and Cancelled. However it ends, no thread is left, and what was finished is in the cache.
     """
     stop = _Stop(cancel)
-    performer = Performer(cache=cache, inputs=inputs, executor=executor, emit=emit, stop=stop, scope=scope)
+    where = f"{scope} {plan.platform}"
+    performer = Performer(cache=cache, inputs=inputs, executor=executor, emit=emit, stop=stop, scope=where)
     try:
         defined = define(plan.steps, inputs, stop, max(1, jobs))
         forced = _forced(defined, no_cache=no_cache, stages=frozenset(stage.lower() for stage in no_cache_stages))

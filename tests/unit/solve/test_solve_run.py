@@ -2,6 +2,7 @@
 
 import threading
 
+import msgspec
 import pytest
 
 from fakes.plans import CONTEXT, copy, image, plan, run, scratch
@@ -253,6 +254,26 @@ def failing(bench: Bench, step: str, error: BaseException) -> None:
             raise error
 
     bench.world.before = fail
+
+
+def test_a_miss_is_compared_with_the_same_project_and_platform(bench: Bench):
+    arm = msgspec.structs.replace(
+        plan(image(digest="sha256:" + "d" * 64), run("s.1", "x", "image:base")), platform="arm"
+    )
+    bench.solve(plan(image(), run("s.1", "x", "image:base")), scope="/here")
+    bench.solve(arm, scope="/here")
+    assert bench.reason("s.1") == "first build of this step"
+    bench.solve(plan(image(digest="sha256:" + "e" * 64), run("s.1", "x", "image:base")), scope="/there")
+    assert bench.reason("s.1") == "first build of this step"
+    bench.solve(plan(image(digest="sha256:" + "f" * 64), run("s.1", "x", "image:base")), scope="/here")
+    assert bench.reason("s.1") == "the base image base changed"
+
+
+def test_a_step_that_moved_to_another_line_is_compared_with_itself(bench: Bench):
+    bench.solve(plan(image(), run("s.1", "make", "image:base")))
+    bench.solve(plan(image(), run("s.1", "apt", "image:base"), run("s.2", "make", "s.1")))
+    assert bench.reason("s.1") == "the command changed"
+    assert bench.reason("s.2") == "the step before it changed"
 
 
 def test_a_failure_is_placed_told_and_raised(bench: Bench):
