@@ -82,7 +82,8 @@ class Extraction:
     """The tree so far. `files` is an empty directory of ours that gets the bytes, "" for none.
 
     `layer`: `.wh.` names are whiteouts, and device 0:0 is refused. `below` tells of a directory that the archive takes
-    for granted: its row, so that it keeps its owner and mode; of a symlink there, which is then followed.
+    for granted: its row, so that it keeps its owner and mode; of a symlink there, which is then followed. `at` is the
+    directory that the archive's names start from, below the same root; `made_ns` the mtime of what it lacks.
     """
 
     def __init__(
@@ -93,6 +94,8 @@ class Extraction:
         *,
         layer: bool,
         below: Lookup | None = None,
+        at: str = "",
+        made_ns: int = 0,
         max_tree_bytes: int = MAX_TREE_BYTES,
     ) -> None:
         self.files = files
@@ -100,13 +103,15 @@ class Extraction:
         self.warn = warn
         self.layer = layer
         self.below = below
+        self.made_ns = made_ns
         self.root = self._implied("")
+        self.prefix = clean(at)
         self._parents: dict[str, tuple[Node, str]] = {}
         self._bytes_left = max_tree_bytes
 
     def add(self, entry: Entry, stream: Stream) -> None:
         """Take one entry, its content from `stream`. Raises InputError for what no archive may hold, OSError."""
-        parts = clean(entry.name)
+        parts = self.prefix + clean(entry.name)
         if not parts:
             self._describe_root(entry)
             return
@@ -184,7 +189,7 @@ class Extraction:
             os.close(fd)
 
     def _link(self, parent: Node, name: str, path: str, entry: Entry) -> None:
-        found = self._find(clean(entry.target), entry.target)
+        found = self._find(self.prefix + clean(entry.target), entry.target)
         if found is None or found[0].kind in (DIR, DELETED) or _only_below(found[0]):
             raise InputError(f"the archive has a hard link {entry.name!r} to {entry.target!r}, which it does not hold")
         node, target = found
@@ -278,12 +283,17 @@ class Extraction:
         return node
 
     def _implied(self, path: str) -> Node:
+        """The directory at a path that no entry has described: as the tree below has it, else a new one."""
         node = Node(DIR)
-        node.implied = True
         row = self.below(path) if self.below else None
-        if row is not None and row.type in (DIR, SYMLINK):
-            node.kind, node.mode, node.uid, node.gid = row.type, row.mode, row.uid, row.gid
-            node.mtime_ns, node.target, node.xattrs = row.mtime_ns, row.target, row.xattrs
+        node.implied = self.below is None or self.layer or row is not None or not path
+        if row is None:
+            node.mtime_ns = self.made_ns
+            return node
+        if row.type not in (DIR, SYMLINK):
+            raise InputError(f"mkdir /{path}: not a directory")
+        node.kind, node.mode, node.uid, node.gid = row.type, row.mode, row.uid, row.gid
+        node.mtime_ns, node.target, node.xattrs = row.mtime_ns, row.target, row.xattrs
         return node
 
     def _make_directory(self, path: str) -> None:

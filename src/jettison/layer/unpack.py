@@ -116,27 +116,31 @@ def unarchive(
     dest_dir: str,
     disk: Disk,
     *,
+    at: str = "",
+    made_ns: int = 0,
     below: Lookup | None = None,
     warn: Callable[[str], None] = _silent,
 ) -> list[Row] | None:
     """A local archive that ADD names (reference §1.7), extracted below the empty directory `dest_dir`; None when the
     file at `source` (a path or a descriptor) is no archive by content, and nothing was done.
 
-    Its rows, relative to `dest_dir`; those of directories that it takes for granted are `implied`. `below` tells what
-    the tree holds where the archive goes (its paths are relative to the same root as `dest_dir`): directories there
-    keep what they have, symlinks are followed. Raises InputError for a damaged archive, HostError for the disk.
+    Its rows, relative to `dest_dir`; those of directories that it takes for granted are `implied`. `dest_dir` may also
+    stand for the root of a tree, and `at` then is where in it the archive goes; `below` tells what that tree holds:
+    directories there keep what they have (and are `implied`), missing ones are new, with mtime `made_ns`, and symlinks
+    are followed inside the root. Raises InputError for a damaged archive, HostError for the disk.
     """
     fd = source if isinstance(source, int) else os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    extraction = Extraction(dest_dir, disk, warn, layer=False, below=below, at=at, made_ns=made_ns)
     try:
         with _Ahead(decompressed(fd), summed=False) as ahead:
             first = _first_bytes(ahead)
-            if not is_tar(first):
-                os.lseek(fd, 0, os.SEEK_SET)
-                return None
+            found = is_tar(first)
             stream = Stream(_chain(first, ahead))
-            extraction = Extraction(dest_dir, disk, warn, layer=False, below=below)
-            for entry in entries(stream):
+            for entry in entries(stream) if found else ():
                 extraction.add(entry, stream)
+        if not found:
+            os.lseek(fd, 0, os.SEEK_SET)
+            return None
         rows = extraction.rows()
         extraction.settle(rows)
     except OSError as error:
