@@ -11,7 +11,9 @@ from typing import Any
 
 import msgspec
 
-from jettison.oci.documents import ImageConfig
+from jettison.base.span import Span
+from jettison.oci.documents import ImageConfig, Platform
+from jettison.oci.platform import format_platform, normalize
 from jettison.planning import metadata
 from jettison.planning.bases import Base, materialised
 from jettison.planning.copy import lower_add, lower_copy
@@ -92,8 +94,6 @@ def drive(generator: Lowering, resolver: Callable[[NeedImage], ResolvedImage]) -
 
 def _normalised(options: LowerOptions) -> LowerOptions:
     """The options with both platforms spelled in the one way. Raises InputError."""
-    from jettison.oci.platform import format_platform
-
     build = format_platform(read_platform(options.build_platform, options.build_platform))
     platform = format_platform(read_platform(options.platform, build))
     return msgspec.structs.replace(options, build_platform=build, platform=platform)
@@ -105,13 +105,12 @@ def _begun(
     """The stages declared and the target found. Raises DockerfileError when there is none."""
     args, bodies = split(dockerfile)
     values = global_scope(args, options, dockerfile.escape, faults)
-    declaring = Declaring(values, options, dockerfile.escape, faults, warn)
+    names = frozenset(name.name for arg in args for name in arg.names)
+    declaring = Declaring(values, options, declared=names, escape=dockerfile.escape, faults=faults, warn=warn)
     for node, body in bodies:
         declaring.add(node, body)
     stages = declaring.done()
     if not stages.all:
-        from jettison.base.span import Span
-
         hint = "begin with FROM image, or FROM scratch"
         faults.add(FaultError("dockerfile contains no stages to build", Span(1, 0, 1, 0), hint))
         faults.settle()
@@ -160,7 +159,7 @@ def _apply(
 def _opened(work: Work, declared: Declared, reaching: Reaching) -> Stage:
     total = sum(isinstance(one, NUMBERED) for one in reaching.instructions(declared.index))
     ignore = _ignores_cache(work.options, declared)
-    shown = "" if reaching.alone else declared.label
+    shown = "" if reaching.alone else declared.shown
     if declared.parent is not None:
         parent = work.done[declared.parent]
         stage = parent.but(index=declared.index, label=declared.label, shown=shown, counter=0, total=total)
@@ -219,6 +218,7 @@ def _planned(work: Work, target: Declared) -> Plan:
         lineage=stage.lineage,
         config=config,
         history=stage.history,
+        stages=tuple(stage.label for stage in work.done.values()),
         warnings=tuple(work.warnings),
         source_date_epoch=source_date_epoch(work.options, work.values),
     )
@@ -228,15 +228,20 @@ def _final_platform(options: LowerOptions, stage: Stage) -> tuple[str, ImageConf
     """The image is of the platform that was asked for, whatever its base says; of the base's when none was."""
     config = stage.config
     if options.implicit_platform:
-        return stage.platform, config
+        return stage.platform, _spelled(config)
     wanted = read_platform(options.platform, options.build_platform)
     same = (wanted.os, wanted.architecture) == (config.os, config.architecture)
-    keeps_variant = same and not wanted.variant
     changed = msgspec.structs.replace(
         config,
         os=wanted.os,
         architecture=wanted.architecture,
-        variant=config.variant if keeps_variant else wanted.variant,
+        variant=config.variant if same and not wanted.variant else wanted.variant,
         os_version=config.os_version if same else "",
     )
-    return options.platform, changed
+    return options.platform, _spelled(changed)
+
+
+def _spelled(config: ImageConfig) -> ImageConfig:
+    """The platform in the one spelling: arm64 of variant v8 is arm64."""
+    plain = normalize(Platform(os=config.os, architecture=config.architecture, variant=config.variant))
+    return msgspec.structs.replace(config, os=plain.os, architecture=plain.architecture, variant=plain.variant)

@@ -86,9 +86,13 @@ class Reaching:
 
     def _settle_trees(self, refs: tuple[Ref, ...]) -> Asking:
         for ref in refs:
-            if ref.stage is None and ref.text not in self._work.trees:
+            if ref.stage is not None or ref.text in self._work.trees:
+                continue
+            try:
                 base = yield from tree_base(self._work, ref)
                 self._work.trees[ref.text] = base.tree
+            except FaultError as fault:
+                self._faults.add(fault)
 
     def _read(
         self, stage: Declared, instructions: tuple[Instruction, ...], *, foreign: bool = False

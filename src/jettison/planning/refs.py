@@ -90,7 +90,7 @@ def out_of_order(ref: Ref, stage: Declared) -> FaultError | None:
     if ref.target is not None:
         message = f'cannot mount from stage "{ref.text}" to "{ref.target}", '
         return FaultError(message + "stage needs to be defined before current command", ref.span, hint)
-    message = f'cannot copy from stage "{ref.text}", it needs to be defined before current stage "{stage.label}"'
+    message = f'cannot copy from stage "{ref.text}", it needs to be defined before current stage "{stage.shown}"'
     return FaultError(message, ref.span, hint)
 
 
@@ -110,7 +110,7 @@ def circles(stages: Stages, refs: dict[int, tuple[Ref, ...]]) -> list[FaultError
                 state[stage.index] = True
                 path.pop()
             elif ref.stage is not None and state.get(ref.stage) is False:
-                message = f"circular dependency detected on stage: {stages.all[ref.stage].label}"
+                message = f"circular dependency detected on stage: {stages.all[ref.stage].shown}"
                 found.append(FaultError(message, ref.span, "a stage cannot copy or mount what needs the stage itself"))
             elif ref.stage is not None and ref.stage not in state:
                 state[ref.stage] = False

@@ -15,6 +15,7 @@ _QUIET = {"type", "span_line"}  # fields that every value has, or that say nothi
 def render(plan: Plan) -> str:
     """The whole plan, one line a fact, ending in a line feed. Fields at their defaults are left out."""
     lines = [f"platform {plan.platform}", f"target {plan.target}"]
+    lines.append(f"stages {' '.join(plan.stages)}")
     if plan.source_date_epoch:
         lines.append(f"epoch {plan.source_date_epoch}")
     for step in plan.steps:

@@ -25,7 +25,8 @@ _INDEX = re.compile(r"[+-]?[0-9]{1,9}")
 class Declared(msgspec.Struct, frozen=True, kw_only=True):
     """One stage as written, its FROM expanded.
 
-    `name` is in lower case, "" when it has none; `label` is the name that steps carry (`stage-N` without one).
+    `name` is in lower case, "" when it has none; `shown` is `stage-N` then. `label` is what steps carry: `shown`, made
+    different where two stages have one name.
     `parent` is the index of the stage that it builds on, None for an image, a context or scratch. `override` is the
     spec of a named context that stands in the stage's place: then nothing of the stage itself is built.
     """
@@ -33,6 +34,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     index: int
     node: From
     name: str
+    shown: str
     label: str
     base: str
     platform: str | None
@@ -55,7 +57,7 @@ class Stages:
 
     def names(self) -> list[str]:
         """The names that were given, in order, and `stage-N` for those without."""
-        return [stage.label for stage in self.all]
+        return [stage.shown for stage in self.all]
 
     def numbered(self, text: str) -> int | None:
         """The index that `text` is a number for, None when it is no number. Raises InputError when out of range."""
@@ -82,13 +84,30 @@ def split(dockerfile: Dockerfile) -> tuple[tuple[Arg, ...], list[tuple[From, tup
     return tuple(args), [(node, tuple(body)) for node, body in stages]
 
 
+def label_of(name: str, index: int, taken: set[str]) -> str:
+    """What the steps of a stage carry; `taken` are the labels of the stages before it, and gets this one."""
+    label = name or f"stage-{index}"
+    if label in taken:
+        label = f"{label}#{index}"
+    taken.add(label)
+    return label
+
+
 class Declaring:
     """Reads the FROM lines one after the other: a stage can only build on one that stands before it."""
 
     def __init__(
-        self, values: dict[str, str], options: LowerOptions, escape: str, faults: Faults, warn: Warn | None
+        self,
+        values: dict[str, str],
+        options: LowerOptions,
+        *,
+        declared: frozenset[str],
+        escape: str,
+        faults: Faults,
+        warn: Warn | None,
     ) -> None:
         self._values = values
+        self._declared = declared
         self._options = options
         self._escape = escape
         self._faults = faults
@@ -112,7 +131,8 @@ class Declaring:
             index=index,
             node=node,
             name=name,
-            label=self._label(name, index),
+            shown=name or f"stage-{index}",
+            label=label_of(name, index, self._labels),
             base=base,
             platform=platform,
             parent=None if override is not None else self._by_name.get(base.lower()),
@@ -127,19 +147,12 @@ class Declaring:
         """All stages that were added."""
         return Stages(tuple(self._found))
 
-    def _label(self, name: str, index: int) -> str:
-        label = name or f"stage-{index}"
-        if label in self._labels:
-            label = f"{label}#{index}"
-        self._labels.add(label)
-        return label
-
     def _words(self, node: From) -> Words:
         return Words(self._values.get, self._escape, node.span, self._unset if self._warn else None)
 
     def _unset(self, name: str, span: object) -> None:
-        if self._warn is not None and name not in self._values:
-            near = meant(name, self._values)
+        if self._warn is not None and name not in self._declared:
+            near = meant(name, {*self._values, *self._declared})
             self._warn("UndefinedArgInFrom", f"FROM argument '{name}' is not declared{near}", span)  # type: ignore[arg-type]
 
     def _base(self, node: From) -> str:
