@@ -30,14 +30,16 @@ def fetch_blob(session: Session, reference: Reference, descriptor: Descriptor, t
     for call in _calls(reference, descriptor, (yield from servers(session, reference.domain)), what):
         try:
             yield from _fetch(session, call, descriptor, tally)
-            break
         except NetworkError as error:
             failures.append(error)
-    else:
-        raise worst(failures)
-    if tally.digest != descriptor.digest:
+            continue
+        if tally.digest == descriptor.digest:
+            return
         hint = "a mirror or proxy on the way may keep a damaged copy"
-        raise NetworkError(f"{what}: {call.endpoint.host} sent other bytes: {tally.digest}", hint=hint)
+        failures.append(NetworkError(f"{what}: {call.endpoint.host} sent other bytes: {tally.digest}", hint=hint))
+        if not tally.restart():
+            break
+    raise worst(failures)
 
 
 def _calls(reference: Reference, descriptor: Descriptor, found: tuple[Endpoint, ...], what: str) -> list[Call]:
@@ -81,10 +83,11 @@ def _continue(session: Session, call: Call, descriptor: Descriptor, tally: Tally
     answer = yield from followed(session, ranged(call, tally.count))
     if isinstance(answer, Failed) or answer.status not in (200, 206):
         return answer
+    _check_head(call, descriptor, answer)
     skip = skipped(call, answer, tally.count)
-    _check_length(call, descriptor, answer)
     drained = yield from ask(Drain(limit=missing, skip=skip), Drained)
     if drained.more:
+        tally.restart()  # what it sent so far is no better
         raise NetworkError(
             f"{call.what}: {call.endpoint.host} sends more than the {descriptor.size} bytes of the manifest"
         )
@@ -111,9 +114,11 @@ def skipped(call: Call, answer: Response, start: int) -> int:
     return start - int(found[1])
 
 
-def _check_length(call: Call, descriptor: Descriptor, answer: Response) -> None:
-    length = answer.header("content-length").strip()
-    if answer.status == 200 and length.isdecimal() and int(length[:20]) != descriptor.size:
-        raise NetworkError(
-            f"{call.what}: {call.endpoint.host} has {length[:20]} bytes, the manifest says {descriptor.size}"
-        )
+def _check_head(call: Call, descriptor: Descriptor, answer: Response) -> None:
+    """Raises NetworkError for an answer that cannot be the blob, before a byte of it is written."""
+    if answer.header("content-type").lower().startswith("text/html"):
+        hint = "is it a registry, and does no proxy or login page answer in its place?"
+        raise NetworkError(f"{call.what}: {call.endpoint.host} answered with a web page, not a blob", hint=hint)
+    length = answer.header("content-length").strip()[:20]
+    if answer.status == 200 and length.isdecimal() and int(length) != descriptor.size:
+        raise NetworkError(f"{call.what}: {call.endpoint.host} has {length} bytes, the manifest says {descriptor.size}")

@@ -16,21 +16,16 @@ from jettison.registry.complaint import Asked, complaint
 from jettison.registry.config import Endpoint, authority
 from jettison.registry.exchange import Drain, Drained, Failed, Flow, Request, Response, ask, redacted, send
 from jettison.registry.flow import ATTEMPTS, MAX_REDIRECTS, Call, passing, pause, redirect_of, same_server
+from jettison.registry.source import Restartable
 
 MAX_BODY_BYTES = 1 << 50
 MAX_RESUMPTIONS = 50
 
 
-class Restartable(Protocol):
-    """Where a download goes. `count`: bytes so far."""
+class Counting(Restartable, Protocol):
+    """Where a download goes: `count` bytes so far."""
 
     count: int
-
-    def write(self, data: bytes, /) -> object:
-        """Take the next bytes."""
-
-    def restart(self) -> None:
-        """Forget all bytes so far."""
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +52,7 @@ def head_of(wanted: Wanted) -> Flow[Response]:
         yield from pause(attempt - 1, answer)
 
 
-def download(wanted: Wanted, sink: Restartable, head: Response | None = None) -> Flow[Response]:
+def download(wanted: Wanted, sink: Counting, head: Response | None = None) -> Flow[Response]:
     """Write the whole file to `sink`; the head of the answer that it came from. `head`: one whose body is unread."""
     if head is None:
         head = yield from head_of(msgspec.structs.replace(wanted, etag=""))
@@ -76,7 +71,7 @@ def download(wanted: Wanted, sink: Restartable, head: Response | None = None) ->
     raise NetworkError(f"{redacted(wanted.url)}: the connection was cut {MAX_RESUMPTIONS} times")
 
 
-def _again(wanted: Wanted, head: Response, sink: Restartable) -> Flow[tuple[Response, Response | Failed | None]]:
+def _again(wanted: Wanted, head: Response, sink: Counting) -> Flow[tuple[Response, Response | Failed | None]]:
     etag = head.header("etag")
     if not etag or etag.startswith("W/") or not sink.count:
         head = yield from head_of(msgspec.structs.replace(wanted, etag=""))
@@ -92,7 +87,7 @@ def _again(wanted: Wanted, head: Response, sink: Restartable) -> Flow[tuple[Resp
     return head, (yield from _drained(wanted, head, sink, skip))
 
 
-def _drained(wanted: Wanted, head: Response, sink: Restartable, skip: int) -> Flow[Failed | None]:
+def _drained(wanted: Wanted, head: Response, sink: Counting, skip: int) -> Flow[Failed | None]:
     drained = yield from ask(Drain(limit=MAX_BODY_BYTES, skip=skip), Drained)
     if drained.more:
         raise NetworkError(f"{redacted(wanted.url)}: the file is endless")

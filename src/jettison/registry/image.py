@@ -12,7 +12,7 @@ from jettison.oci.image import platform_of
 from jettison.oci.parse import parse_config
 from jettison.oci.platform import acceptable, format_platform
 from jettison.registry.complaint import shown
-from jettison.registry.source import OnProgress, ResolvedManifest, Sink
+from jettison.registry.source import OnProgress, ResolvedManifest, Restartable, Sink
 
 MAX_NESTING = 3  # an index in an index is legal; deeper ones are a trap
 _CONFIG_TYPES = frozenset({"", CONFIG, DOCKER_CONFIG, "application/octet-stream"})  # the last: early Docker's
@@ -31,7 +31,7 @@ class Tally:
     """A sink that counts and digests what goes through it to another."""
 
     def __init__(self, sink: Sink, on_progress: OnProgress | None = None) -> None:
-        self._write = sink.write
+        self._sink = sink
         self._on_progress = on_progress
         self._hash = hashlib.sha256()
         self.count = 0
@@ -39,10 +39,19 @@ class Tally:
     def write(self, data: bytes) -> None:
         """Take the next bytes."""
         self._hash.update(data)
-        self._write(data)
+        self._sink.write(data)
         self.count += len(data)
         if self._on_progress is not None:
             self._on_progress(self.count)
+
+    def restart(self) -> bool:
+        """Begin anew, if the sink can: it then has a `restart()` that forgets all that was written."""
+        if not isinstance(self._sink, Restartable):
+            return False
+        self._sink.restart()
+        self._hash = hashlib.sha256()
+        self.count = 0
+        return True
 
     @property
     def digest(self) -> str:

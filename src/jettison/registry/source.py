@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -17,6 +17,17 @@ class Sink(Protocol):
 
     def write(self, data: bytes, /) -> object:
         """Take the next bytes."""
+
+
+@runtime_checkable
+class Restartable(Protocol):
+    """A sink that can begin anew: then a server that lied is no reason to give up while there is another."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take the next bytes."""
+
+    def restart(self) -> None:
+        """Forget all bytes so far."""
 
 
 class Cancel(Protocol):
