@@ -23,15 +23,19 @@ MAX_LINKS = 255  # symlinks followed in one look-up, as the reference builder al
 ROOT = Row("", DIR, 0o755)
 
 
-class View(Protocol):
+class Lookup(Protocol):
+    """Whatever tells what stands at a path."""
+
+    def row(self, path: str) -> Row | None:
+        """What stands at `path`, no symlink followed; None for nothing, also when a parent is no directory."""
+
+
+class View(Lookup, Protocol):
     """A tree to be read. Rows that it gives have `implied` False; their `opaque` is the layer's own business."""
 
     @property
     def linkable(self) -> bool:
         """Whether `where` names files of snapshots, which never change and may be hard-linked."""
-
-    def row(self, path: str) -> Row | None:
-        """What stands at `path`, no symlink followed; None for nothing, also when a parent is no directory."""
 
     def entries(self, path: str) -> list[Row]:
         """The rows directly below `path`, in `tree.row.order`; [] when it is no directory."""
@@ -63,10 +67,11 @@ class _Layer(msgspec.Struct, gc=False):
     def below(self, path: str) -> list[Row]:
         """The rows directly below `path`."""
         if self.by_parent is None:
-            self.by_parent = index = {}
+            index: dict[str, list[Row]] = {}
             for child, row in self.rows.items():
                 if child:
                     index.setdefault(child.rpartition("/")[0], []).append(row)
+            self.by_parent = index
         return self.by_parent.get(path, [])
 
 
@@ -130,6 +135,7 @@ class StackView:
     def hidden_by(self, path: str) -> str | None:
         """See `View`: nothing hides what is in a layer."""
         del path
+        return None
 
     def _holder(self, path: str) -> _Layer:
         for layer in self._layers_of(path.rpartition("/")[0]):
@@ -183,7 +189,7 @@ def _plain(row: Row) -> Row:
     return msgspec.structs.replace(row, implied=False) if row.implied else row
 
 
-def resolve(view: View, path: str, *, follow_last: bool = True) -> str:
+def resolve(view: Lookup, path: str, *, follow_last: bool = True) -> str:
     """`path` without symlinks: those on the way, and the last unless told, are followed inside the root.
 
     `..` never leads above the root. What does not exist stands for itself. Raises InputError for symlinks in a circle.

@@ -1,0 +1,202 @@
+"""Placements become a snapshot: its files/, which is a valid overlay lower directory, and its rows. Reference §1.6.
+
+Directories are made first, then files (by several processes when there are many), then hard links; directories get
+their owner, mode and time last, the deepest first. Bytes are linked from another snapshot where everything about the
+file is equal, else copied; never linked from a context, nor twice from one file (mechanisms: a snapshot).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from jettison.base.errors import HostError
+from jettison.tree.disk import Disk
+from jettison.tree.fork import in_processes
+from jettison.tree.row import DIR, FILE, Row
+from jettison.tree.sheet import ARCHIVE, Placement
+from jettison.tree.view import ROOT, Lookup, View
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_SMALL_BYTES = 128 * 1024  # read and written in one piece
+_PIECE_BYTES = 1 << 30
+_CHUNK_FILES = 500  # fewer are not worth another process
+_NO_LINK = (errno.EMLINK, errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP)
+_NO_RANGE = (errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM)
+
+
+def materialize(
+    placements: Sequence[Placement],
+    base: Lookup,
+    inputs: Mapping[int, View],
+    files: str,
+    disk: Disk,
+    *,
+    workers: int = 1,
+) -> list[Row]:
+    """Write `placements` (in `tree.row.order`) into the empty directory `files`; the manifest's rows.
+
+    Ancestors that `base` has and nobody placed become `implied` rows. `inputs` are the views by the number that
+    placements use. `workers` processes share the files. Raises HostError and InputError; OSError for the disk.
+    """
+    placed = {placement.row.path: placement for placement in placements}
+    implied = _implied(placed, base)
+    rows = {path: placement.row for path, placement in placed.items()} | implied
+    directories = sorted((row for row in rows.values() if row.type == DIR), key=lambda row: row.path)
+    for row in directories:
+        if row.path:
+            os.mkdir(f"{files}/{row.path}", 0o700)
+    firsts, links, others = _sorted_out(placements)
+    rows.update(_write_files(firsts, inputs, files, disk, workers))
+    for row in links:
+        os.link(f"{files}/{row.link}", f"{files}/{row.path}", follow_symlinks=False)
+        rows[row.path] = msgspec.structs.replace(row, size=rows[row.link].size)
+    for row in others:
+        disk.create(f"{files}/{row.path}", row)
+    for row in reversed(directories):
+        disk.finish_path(f"{files}/{row.path}" if row.path else files, row)
+    return list(rows.values())
+
+
+def _implied(placed: Mapping[str, Placement], base: Lookup) -> dict[str, Row]:
+    """The rows of ancestors that nobody placed, as the base has them."""
+    found: dict[str, Row] = {}
+    for path in placed:
+        here = path
+        while here:
+            here = here.rpartition("/")[0]
+            if here in placed or here in found:
+                break
+            row = base.row(here) or ROOT
+            found[here] = msgspec.structs.replace(row, path=here, implied=True, opaque=False, link="", digest="")
+    return found
+
+
+def _sorted_out(placements: Sequence[Placement]) -> tuple[list[Placement], list[Row], list[Row]]:
+    """The files that carry bytes, those that are links to such, and what is neither file nor directory."""
+    firsts: list[Placement] = []
+    links: list[Row] = []
+    others: list[Row] = []
+    for placement in placements:
+        row = placement.row
+        if row.type == FILE:
+            if row.link in ("", row.path):
+                firsts.append(placement)
+            else:
+                links.append(row)
+        elif row.type != DIR:
+            others.append(row)
+    return firsts, links, others
+
+
+def _write_files(
+    placements: list[Placement], inputs: Mapping[int, View], files: str, disk: Disk, workers: int
+) -> dict[str, Row]:
+    """Write every file; the rows whose size is not what was expected (a context that changes meanwhile)."""
+    linkable = _linkable(placements, inputs)
+
+    def write(chunk: Sequence[Placement]) -> list[tuple[str, int]]:
+        sizes = []
+        for placement in chunk:
+            size = _write_file(placement, inputs, files, disk, placement.row.path in linkable)
+            if size != placement.row.size:
+                sizes.append((placement.row.path, size))
+        return sizes
+
+    rows = {placement.row.path: placement.row for placement in placements}
+    changed = in_processes(write, placements, min(workers, len(placements) // _CHUNK_FILES))
+    return {path: msgspec.structs.replace(rows[path], size=size) for path, size in changed}
+
+
+def _linkable(placements: list[Placement], inputs: Mapping[int, View]) -> set[str]:
+    """The paths whose file may be linked from another snapshot: no two of them have the same inode."""
+    found: set[str] = set()
+    seen: set[tuple[int, int]] = set()
+    for placement in placements:
+        view = inputs.get(placement.input)
+        if view is None or not placement.same or not view.linkable:
+            continue
+        try:
+            status = os.lstat(view.where(placement.source))
+        except OSError:
+            continue  # it is told when it is read
+        key = (status.st_dev, status.st_ino)
+        if key not in seen and status.st_size == placement.row.size:
+            seen.add(key)
+            found.add(placement.row.path)
+    return found
+
+
+def _write_file(placement: Placement, inputs: Mapping[int, View], files: str, disk: Disk, linkable: bool) -> int:
+    """One file; how many bytes it has."""
+    row, at = placement.row, f"{files}/{placement.row.path}"
+    if placement.input == ARCHIVE:
+        os.rename(placement.source, at)
+        if not placement.same:
+            disk.finish_path(at, row)
+        return row.size
+    view = inputs.get(placement.input)
+    if view is not None and linkable and _link(view.where(placement.source), at):
+        return row.size
+    target = os.open(at, _NEW, 0o600)
+    try:
+        size = row.size
+        if placement.data is not None:
+            _write(target, placement.data)
+        elif view is not None and row.size:
+            size = _copy_from(view, placement, target)
+        disk.finish(target, row)
+    finally:
+        os.close(target)
+    return size
+
+
+def _link(source: str, at: str) -> bool:
+    try:
+        os.link(source, at, follow_symlinks=False)
+    except OSError as error:
+        if error.errno in _NO_LINK:
+            return False
+        raise
+    return True
+
+
+def _copy_from(view: View, placement: Placement, target: int) -> int:
+    source = view.open(placement.source)
+    try:
+        size = copy_bytes(source, target, placement.row.size)
+    finally:
+        os.close(source)
+    if view.linkable and size != placement.row.size:
+        raise HostError(
+            f"a snapshot is damaged: /{placement.source} has {size} bytes and should have {placement.row.size}",
+            hint="remove it with `jettison prune`, and build again",
+        )
+    return size
+
+
+def copy_bytes(source: int, target: int, expected: int) -> int:
+    """Everything from where `source` stands, into `target`; how many bytes that was. `expected` chooses the way."""
+    total = 0
+    if expected > _SMALL_BYTES:
+        try:
+            while done := os.copy_file_range(source, target, _PIECE_BYTES):
+                total += done
+        except OSError as error:
+            if error.errno not in _NO_RANGE or total:
+                raise
+    while data := os.read(source, _SMALL_BYTES):
+        _write(target, data)
+        total += len(data)
+        if total == expected and len(data) < _SMALL_BYTES:
+            break  # a read that gave less than asked ended at the end
+    return total
+
+
+def _write(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]

@@ -1,0 +1,94 @@
+"""COPY, ADD and WORKDIR done: the front that the keeper calls. No mount, no process of the image (design)."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from jettison.planning.ops import CopyOp, MkdirOp
+from jettison.tree.disk import Disk
+from jettison.tree.manifest import Head, write_head, write_rows
+from jettison.tree.materialize import materialize
+from jettison.tree.place import Unarchive, place_copy, place_directory
+from jettison.tree.row import FILE
+from jettison.tree.sheet import Placement
+from jettison.tree.view import StackView, View
+
+_NS = 1_000_000_000
+
+
+class Copied(msgspec.Struct, frozen=True, kw_only=True):
+    """`changed` False: nothing was created or replaced, and there is no snapshot. `files` and `size_bytes` are of what
+    was written.
+    """
+
+    changed: bool
+    files: int = 0
+    size_bytes: int = 0
+
+
+def copy_step(
+    op: CopyOp | MkdirOp,
+    tree: Sequence[str],
+    inputs: Sequence[View],
+    out: str,
+    *,
+    disk: Disk,
+    head: Head,
+    unarchive: Unarchive,
+    epoch: int | None = None,
+    workers: int = 1,
+) -> Copied:
+    """Do `op` onto the snapshot directories `tree` (bottom first); the snapshot `out`, which must not exist, is made.
+
+    `inputs` are the op's inputs from number 1 on. `epoch` (seconds) is the time of directories that the op makes by
+    itself, None is now. `unarchive` extracts what ADD unpacks (`tree.place.Unarchive`). `workers` processes share the
+    files; the caller must then have no threads. Raises InputError, HostError, OSError; nothing is then left at `out`.
+    """
+    base = StackView(tree)
+    now_ns = time.time_ns() if epoch is None else epoch * _NS
+    os.mkdir(out, 0o700)
+    done = False
+    try:
+        scratch = f"{out}/unpacked"
+        if isinstance(op, MkdirOp):
+            placements = place_directory(op, base, now_ns)
+        else:
+            placements = place_copy(op, base, inputs, now_ns=now_ns, unarchive=unarchive, scratch=scratch)
+        if not placements:
+            return Copied(changed=False)
+        copied = _commit(placements, base, inputs, out, disk, head, workers)
+        _remove(scratch)
+        done = True
+    finally:
+        if not done:
+            _remove(out)
+    return copied
+
+
+def _commit(  # noqa: PLR0917 - the parts of a snapshot
+    placements: list[Placement],
+    base: StackView,
+    inputs: Sequence[View],
+    out: str,
+    disk: Disk,
+    head: Head,
+    workers: int,
+) -> Copied:
+    files = f"{out}/files"
+    os.mkdir(files, 0o700)
+    views = dict(enumerate(inputs, 1))
+    rows = materialize(placements, base, views, files, disk, workers=workers)
+    write_rows(out, rows)
+    write_head(out, head)
+    written = [row for row in rows if row.type == FILE]
+    return Copied(changed=True, files=len(written), size_bytes=sum(row.size for row in written))
+
+
+def _remove(path: str) -> None:
+    import shutil
+
+    shutil.rmtree(path, ignore_errors=True)
