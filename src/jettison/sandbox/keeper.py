@@ -136,6 +136,8 @@ class Loop:
             return False
         if not fds:
             return True
+        for fd in fds:
+            os.set_inheritable(fd, False)  # received descriptors are; and recv_fds of 3.11 drops its flags
         reply = socket.socket(fileno=fds[0])
         pid = os.fork()
         if pid == 0:
