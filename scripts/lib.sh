@@ -64,7 +64,8 @@ ensure_venv() {
 
 # What assembling the bases takes: tests/bases.
 ensure_base_tools() {
-  local words=(busybox-static mmdebstrap npm=npm ca-certificates)
+  local words=(busybox-static mmdebstrap npm=npm)
+  [ -e "${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}" ] || words+=(ca-certificates)
   [ "$(id -u)" -eq 0 ] || words+=(uidmap)
   ensure_debian "${words[@]}"
 }

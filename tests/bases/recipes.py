@@ -183,6 +183,8 @@ def _mmdebstrap(*packages: str) -> Layer:
     layer.directory("tmp", 0o1777)
     layer.directory("run")
     layer.file(machine.BUNDLE, machine.certificates())
+    # Debian's ca-certificates writes the bundle anew when a build installs it: this is where it takes local ones from.
+    layer.file("usr/local/share/ca-certificates/machine.crt", machine.certificates())
     return layer
 
 
