@@ -7,6 +7,7 @@ so no call to the system ever goes through a symlink; `..` never leads out; a la
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterator
 
 from jettison.base.errors import InputError
@@ -17,6 +18,7 @@ from jettison.tree.disk import Disk
 from jettison.tree.row import CHAR, DELETED, DIR, FILE, SYMLINK, Row
 
 _AUFS = ".wh..wh."
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _MAX_PATH_BYTES = 4095
 _MAX_LINKS = 40  # as the kernel has it
 MAX_TREE_BYTES = 1 << 30  # of memory, about: a few compressed kilobytes can name millions of directories
@@ -79,11 +81,10 @@ class Node:
 
 
 class Extraction:
-    """The tree so far. `files` is an empty directory of ours that gets the bytes, "" for none.
+    """The tree so far. `files` is an empty directory of ours that gets the bytes, "" for none; the umask must be 0.
 
-    `layer`: `.wh.` names are whiteouts, and device 0:0 is refused. `below` tells of a directory that the archive takes
-    for granted: its row, so that it keeps its owner and mode; of a symlink there, which is then followed. `at` is the
-    directory that the archive's names start from, below the same root; `made_ns` the mtime of what it lacks.
+    `layer`: `.wh.` names are whiteouts. `below` tells of a directory that the archive takes for granted: its row, for
+    the owner and mode that it has there.
     """
 
     def __init__(
@@ -94,8 +95,6 @@ class Extraction:
         *,
         layer: bool,
         below: Lookup | None = None,
-        at: str = "",
-        made_ns: int = 0,
         max_tree_bytes: int = MAX_TREE_BYTES,
     ) -> None:
         self.files = files
@@ -103,15 +102,14 @@ class Extraction:
         self.warn = warn
         self.layer = layer
         self.below = below
-        self.made_ns = made_ns
         self.root = self._implied("")
-        self.prefix = clean(at)
         self._parents: dict[str, tuple[Node, str]] = {}
         self._bytes_left = max_tree_bytes
+        self.own = _own_of(files) if files else None
 
     def add(self, entry: Entry, stream: Stream) -> None:
         """Take one entry, its content from `stream`. Raises InputError for what no archive may hold, OSError."""
-        parts = self.prefix + clean(entry.name)
+        parts = clean(entry.name)
         if not parts:
             self._describe_root(entry)
             return
@@ -175,7 +173,9 @@ class Extraction:
 
     def _write(self, at: str, row: Row, entry: Entry, stream: Stream) -> None:
         assert self.disk is not None  # noqa: S101 - asked by the caller
-        fd = os.open(at, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        # Most files belong to who writes them: then opening gives them owner and mode, and two calls a file are saved.
+        plain = (row.uid, row.gid) == self.own and row.mode <= 0o777 and not row.xattrs
+        fd = os.open(at, _NEW, row.mode if plain else 0o600)
         try:
             if entry.pieces is None:
                 stream.copy(fd, entry.size)
@@ -184,13 +184,16 @@ class Extraction:
                     os.lseek(fd, offset, os.SEEK_SET)
                     stream.copy(fd, length)
                 os.ftruncate(fd, entry.size)
-            self.disk.finish(fd, row)
+            if plain:
+                os.utime(fd, ns=(row.mtime_ns, row.mtime_ns))
+            else:
+                self.disk.finish(fd, row)
         finally:
             os.close(fd)
 
     def _link(self, parent: Node, name: str, path: str, entry: Entry) -> None:
-        found = self._find(self.prefix + clean(entry.target), entry.target)
-        if found is None or found[0].kind in (DIR, DELETED) or _only_below(found[0]):
+        found = self._find(clean(entry.target), entry.target)
+        if found is None or found[0].kind in (DIR, DELETED):
             raise InputError(f"the archive has a hard link {entry.name!r} to {entry.target!r}, which it does not hold")
         node, target = found
         if target == path:
@@ -275,25 +278,19 @@ class Extraction:
     def _grow(self, parent: Node, name: str, path: str, *, hidden: bool) -> Node:
         """A directory that the archive takes for granted."""
         self._count(path)
-        node = Node(DIR) if hidden else self._implied(path)
+        node = parent.children[name] = Node(DIR) if hidden else self._implied(path)
         node.opaque = hidden
-        parent.children[name] = node
-        if node.kind == DIR:
-            self._make_directory(path)
+        self._make_directory(path)
         return node
 
     def _implied(self, path: str) -> Node:
-        """The directory at a path that no entry has described: as the tree below has it, else a new one."""
+        """The directory at a path that no entry has described: as the tree below has it, where it has one."""
         node = Node(DIR)
+        node.implied = True
         row = self.below(path) if self.below else None
-        node.implied = self.below is None or self.layer or row is not None or not path
-        if row is None:
-            node.mtime_ns = self.made_ns
-            return node
-        if row.type not in (DIR, SYMLINK):
-            raise InputError(f"mkdir /{path}: not a directory")
-        node.kind, node.mode, node.uid, node.gid = row.type, row.mode, row.uid, row.gid
-        node.mtime_ns, node.target, node.xattrs = row.mtime_ns, row.target, row.xattrs
+        if row is not None and row.type == DIR:
+            node.mode, node.uid, node.gid = row.mode, row.uid, row.gid
+            node.mtime_ns, node.xattrs = row.mtime_ns, row.xattrs
         return node
 
     def _make_directory(self, path: str) -> None:
@@ -307,12 +304,12 @@ class Extraction:
             return
         if node.kind in (DIR, SYMLINK):
             self._parents.clear()
-        if self.disk is None or node.kind == DELETED or _only_below(node):
+        if self.disk is None or node.kind == DELETED:
             return
         for below, inner in reversed(list(_paths(node, path))):
             if inner.kind == DIR:
                 os.rmdir(f"{self.files}/{below}")
-            elif inner.kind != DELETED and not _only_below(inner):
+            elif inner.kind != DELETED:
                 os.unlink(f"{self.files}/{below}")
 
     def _xattrs(self, entry: Entry) -> tuple[tuple[str, bytes], ...]:
@@ -331,7 +328,7 @@ class Extraction:
         for path, node in found:
             if node.kind not in (DIR, DELETED):
                 names.setdefault(id(node), []).append(path)
-        return [node.row(path, _group(names.get(id(node), []))) for path, node in found if not _only_below(node)]
+        return [node.row(path, _group(names.get(id(node), []))) for path, node in found]
 
     def settle(self, rows: list[Row]) -> None:
         """Give directories what they have, the deepest first, and mark what hides; needs the tree complete."""
@@ -363,9 +360,11 @@ def clean(name: str) -> list[str]:
     return kept
 
 
-def _only_below(node: Node) -> bool:
-    """Whether a node stands for a symlink of the tree that the archive goes into."""
-    return node.implied and node.kind == SYMLINK
+def _own_of(directory: str) -> tuple[int, int] | None:
+    """Owner and group that a new file below a directory has; None where the group is not ours to know."""
+    status = os.stat(directory)
+    alike = (status.st_uid, status.st_gid) == (os.geteuid(), os.getegid()) and not status.st_mode & stat.S_ISGID
+    return (status.st_uid, status.st_gid) if alike else None
 
 
 def _group(names: list[str]) -> str:

@@ -20,7 +20,7 @@ from jettison.layer.tarread import entries, is_tar
 from jettison.layer.tarwrite import BLOCK_BYTES
 from jettison.tree.disk import Disk
 from jettison.tree.manifest import Head, write_head, write_rows
-from jettison.tree.row import DIR, Row
+from jettison.tree.row import Row
 
 # What a name or target in an archive can make the system say.
 _FAULTS_OF_INPUT = (errno.ENAMETOOLONG, errno.EINVAL, errno.EFBIG, errno.ELOOP, errno.EILSEQ, errno.ERANGE, errno.E2BIG)
@@ -57,11 +57,9 @@ def unpack(  # noqa: PLR0917 - as the keeper's request has them
     """
     os.mkdir(out, 0o700)
     try:
-        extraction = Extraction(
-            f"{out}/files" if files else "", disk if files else None, warn, layer=True, below=_directories(below)
-        )
         if files:
             os.mkdir(f"{out}/files", 0o700)
+        extraction = Extraction(f"{out}/files" if files else "", disk if files else None, warn, layer=True, below=below)
         try:
             rows = _unpack(blob, diff_id, extraction)
         except InputError as error:
@@ -82,20 +80,9 @@ def _remove(path: str) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def _directories(below: Lookup | None) -> Lookup | None:
-    """Only directories count: a layer goes into a directory of its own, where a lower symlink is replaced."""
-    if below is None:
-        return None
-
-    def directory(path: str) -> Row | None:
-        row = below(path)
-        return row if row is not None and row.type == DIR else None
-
-    return directory
-
-
 def _unpack(blob: str, diff_id: str, extraction: Extraction) -> list[Row]:
     fd = os.open(blob, os.O_RDONLY | os.O_CLOEXEC)
+    umask = os.umask(0)
     try:
         with _Ahead(decompressed(fd), summed=True) as ahead:
             stream = Stream(ahead)
@@ -104,10 +91,11 @@ def _unpack(blob: str, diff_id: str, extraction: Extraction) -> list[Row]:
             stream.drain()
             if ahead.digest() != diff_id:
                 raise InputError(f"its content is {ahead.digest()}, not what it should be")
+        rows = extraction.rows()
+        extraction.settle(rows)
     finally:
+        os.umask(umask)
         os.close(fd)
-    rows = extraction.rows()
-    extraction.settle(rows)
     return rows
 
 
@@ -116,22 +104,20 @@ def unarchive(
     dest_dir: str,
     disk: Disk,
     *,
-    at: str = "",
-    made_ns: int = 0,
     below: Lookup | None = None,
     warn: Callable[[str], None] = _silent,
 ) -> list[Row] | None:
     """A local archive that ADD names (reference §1.7), extracted below the empty directory `dest_dir`; None when the
     file at `source` (a path or a descriptor) is no archive by content, and nothing was done.
 
-    Its rows, relative to `dest_dir`; those of directories that it takes for granted are `implied`. `dest_dir` may also
-    stand for the root of a tree, and `at` then is where in it the archive goes; `below` tells what that tree holds:
-    directories there keep what they have (and are `implied`), missing ones are new, with mtime `made_ns`, and symlinks
-    are followed inside the root. Raises InputError for a damaged archive, HostError for the disk.
+    Its rows, relative to `dest_dir`; directories that it takes for granted are `implied`. `below` tells what the tree
+    holds where the archive goes (paths from there), so that these keep owner and mode. `.wh.` names are names. Raises
+    InputError for a damaged archive, HostError for the disk.
     """
     fd = source if isinstance(source, int) else os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    extraction = Extraction(dest_dir, disk, warn, layer=False, below=below, at=at, made_ns=made_ns)
+    umask = os.umask(0)
     try:
+        extraction = Extraction(dest_dir, disk, warn, layer=False, below=below)
         with _Ahead(decompressed(fd), summed=False) as ahead:
             first = _first_bytes(ahead)
             found = is_tar(first)
@@ -146,6 +132,7 @@ def unarchive(
     except OSError as error:
         raise _of_system(error, "an archive") from error
     finally:
+        os.umask(umask)
         if fd is not source:
             os.close(fd)
     return rows

@@ -312,6 +312,21 @@ HOSTILE = {
 }
 
 
+def test_the_umask_is_as_it_was(layers):
+    before = os.umask(0o027)
+    try:
+        layers.unpack(entry("f", mode=0o666), entry("g", mode=0o4777))
+        with pytest.raises(InputError):
+            layers.unpack(entry("../f"))
+        assert os.umask(0o027) == 0o027
+        if layers.files:
+            layers.unpack(entry("f", mode=0o666), entry("g", mode=0o4777))
+            assert [os.lstat(layers.path(name)).st_mode & 0o7777 for name in "fg"] == [0o666, 0o4777]
+        assert os.lstat(os.path.join(layers.directory, "s1", "manifest")).st_mode & 0o777 == 0o640
+    finally:
+        os.umask(before)
+
+
 @pytest.mark.parametrize("case", HOSTILE)
 def test_what_is_hostile_is_refused_and_leaves_nothing(layers, case):
     entries, message = HOSTILE[case]
