@@ -84,7 +84,7 @@ class Extraction:
     """The tree so far. `files` is an empty directory of ours that gets the bytes, "" for none; the umask must be 0.
 
     `layer`: `.wh.` names are whiteouts. `below` tells of a directory that the archive takes for granted: its row, for
-    the owner and mode that it has there.
+    the owner and mode that it has there; `made_ns` is the mtime of one that is nowhere.
     """
 
     def __init__(
@@ -95,6 +95,7 @@ class Extraction:
         *,
         layer: bool,
         below: Lookup | None = None,
+        made_ns: int = 0,
         max_tree_bytes: int = MAX_TREE_BYTES,
     ) -> None:
         self.files = files
@@ -102,6 +103,7 @@ class Extraction:
         self.warn = warn
         self.layer = layer
         self.below = below
+        self.made_ns = made_ns
         self.root = self._implied("")
         self._parents: dict[str, tuple[Node, str]] = {}
         self._bytes_left = max_tree_bytes
@@ -287,6 +289,7 @@ class Extraction:
         """The directory at a path that no entry has described: as the tree below has it, where it has one."""
         node = Node(DIR)
         node.implied = True
+        node.mtime_ns = self.made_ns
         row = self.below(path) if self.below else None
         if row is not None and row.type == DIR:
             node.mode, node.uid, node.gid = row.mode, row.uid, row.gid

@@ -105,19 +105,20 @@ def unarchive(
     disk: Disk,
     *,
     below: Lookup | None = None,
+    made_ns: int = 0,
     warn: Callable[[str], None] = _silent,
 ) -> list[Row] | None:
     """A local archive that ADD names (reference §1.7), extracted below the empty directory `dest_dir`; None when the
     file at `source` (a path or a descriptor) is no archive by content, and nothing was done.
 
     Its rows, relative to `dest_dir`; directories that it takes for granted are `implied`. `below` tells what the tree
-    holds where the archive goes (paths from there), so that these keep owner and mode. `.wh.` names are names. Raises
-    InputError for a damaged archive, HostError for the disk.
+    holds where the archive goes (paths from there), so that these keep owner and mode; missing ones get the
+    mtime `made_ns`. `.wh.` names are names. Raises InputError for a damaged archive, HostError for the disk.
     """
     fd = source if isinstance(source, int) else os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     umask = os.umask(0)
     try:
-        extraction = Extraction(dest_dir, disk, warn, layer=False, below=below)
+        extraction = Extraction(dest_dir, disk, warn, layer=False, below=below, made_ns=made_ns)
         with _Ahead(decompressed(fd), summed=False) as ahead:
             first = _first_bytes(ahead)
             found = is_tar(first)
