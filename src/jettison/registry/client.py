@@ -16,7 +16,7 @@ from jettison.oci.documents import Descriptor, Platform
 from jettison.oci.reference import Reference, parse_reference
 from jettison.registry.auth import lookup
 from jettison.registry.blob import fetch_blob
-from jettison.registry.config import RegistryConfig, load_config
+from jettison.registry.config import Patience, RegistryConfig, load_config
 from jettison.registry.exchange import Lookup
 from jettison.registry.flow import Session
 from jettison.registry.image import Document, Tally
@@ -35,7 +35,14 @@ class Registry:
     `close`. References are `Reference` or text.
     """
 
-    def __init__(self, config: RegistryConfig | None = None, *, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        config: RegistryConfig | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        self._patience = patience
         self._environ = os.environ if environ is None else environ
         self._config = config
         self._session: Session | None = None
@@ -86,7 +93,7 @@ class Registry:
             if self._session is None:
                 self._session = Session(self._config or load_config(self._environ))
             if self._wire is None:
-                self._wire = Wire(self._login, self._environ)
+                self._wire = Wire(self._login, self._environ, self._patience)
             return self._session, self._wire
 
     def _login(self, host: str) -> Lookup:

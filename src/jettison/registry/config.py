@@ -34,6 +34,16 @@ class RegistryConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     insecure: tuple[str, ...] = ()
 
 
+class Patience(msgspec.Struct, frozen=True, kw_only=True):
+    """How long servers are waited for, in seconds: for a connection, for the next bytes; and what the waits between
+    attempts are multiplied by.
+    """
+
+    connect_s: float = 15.0
+    read_s: float = 60.0
+    wait_factor: float = 1.0
+
+
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """One server to ask. `base` is a URL that ends in `/v2` or below; `login` the name that credentials have."""
 

@@ -14,7 +14,7 @@ import msgspec
 
 from jettison.base.digest import digest_of
 from jettison.base.errors import HostError, InputError
-from jettison.registry.config import authority
+from jettison.registry.config import Patience, authority
 from jettison.registry.download import Wanted, download, head_of
 from jettison.registry.exchange import Flow, Lookup, Response, redacted
 from jettison.registry.source import Cancel, OnProgress, Sink
@@ -65,6 +65,7 @@ def http_identity(
     authorization: str = "",
     checksum: str | None = None,
     environ: Mapping[str, str] | None = None,
+    patience: Patience | None = None,
     cancel: Cancel | None = None,
 ) -> HttpIdentity:
     """What `url` stands for. `previous` comes back whole when the server says that nothing changed.
@@ -78,7 +79,7 @@ def http_identity(
         return HttpIdentity(digest=checksum)
     wanted = Wanted(url=url, authorization=authorization, etag=previous.etag if previous else "")
     sink = _Digest("sha256")
-    return _run(_identity(wanted, previous, sink), sink, environ, cancel)
+    return _run(_identity(wanted, previous, sink), sink, environ, patience, cancel)
 
 
 def _identity(wanted: Wanted, previous: HttpIdentity | None, sink: _Digest) -> Flow[HttpIdentity]:
@@ -99,6 +100,7 @@ def fetch_http(
     checksum: str | None = None,
     on_progress: OnProgress | None = None,
     environ: Mapping[str, str] | None = None,
+    patience: Patience | None = None,
     cancel: Cancel | None = None,
 ) -> Fetched:
     """Fetch `url` to the new file `dest_path`: mode 0600, mtime that of Last-Modified (else 0).
@@ -115,7 +117,7 @@ def fetch_http(
         raise HostError(f"{dest_path}: {error.strerror}") from None
     try:
         with _File(fd, algorithm, on_progress) as sink:
-            head = _run(download(wanted, sink), sink, environ, cancel)
+            head = _run(download(wanted, sink), sink, environ, patience, cancel)
             found = _finished(url, sink, head, checksum)
         os.utime(dest_path, (found.last_modified_s, found.last_modified_s))
     except OSError as error:
@@ -140,10 +142,16 @@ def _finished(url: str, sink: _File, head: Response, checksum: str | None) -> Fe
     )
 
 
-def _run(flow: Flow[_Result], sink: Sink, environ: Mapping[str, str] | None, cancel: Cancel | None) -> _Result:
+def _run(
+    flow: Flow[_Result],
+    sink: Sink,
+    environ: Mapping[str, str] | None,
+    patience: Patience | None,
+    cancel: Cancel | None,
+) -> _Result:
     from jettison.registry.wire import Wire
 
-    wire = Wire(lambda _: Lookup(), environ)
+    wire = Wire(lambda _: Lookup(), environ, patience)
     try:
         return wire.run(flow, sink, cancel)
     finally:

@@ -17,7 +17,7 @@ import urllib3
 from urllib3 import exceptions as faults
 
 from jettison.base.errors import Cancelled, InputError, InternalError
-from jettison.registry.config import authority
+from jettison.registry.config import Patience, authority
 from jettison.registry.exchange import (
     AnyAction,
     AnyAnswer,
@@ -36,8 +36,6 @@ from jettison.registry.proxy import proxy_for
 from jettison.registry.source import Cancel, Sink
 from jettison.registry.trust import tls_context
 
-CONNECT_TIMEOUT_S = 15.0
-READ_TIMEOUT_S = 60.0
 CHUNK_BYTES = 128 * 1024
 POLL_S = 0.1  # how soon a wait notices that the caller wants to stop
 KEPT_CONNECTIONS = 8  # a server
@@ -49,8 +47,14 @@ _Pool = urllib3.PoolManager | urllib3.ProxyManager
 class Wire:
     """Runs flows. `find_login` answers AskCredential."""
 
-    def __init__(self, find_login: Callable[[str], Lookup], environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        find_login: Callable[[str], Lookup],
+        environ: Mapping[str, str] | None = None,
+        patience: Patience | None = None,
+    ) -> None:
         self._find_login = find_login
+        self.patience = patience or Patience()
         self._environ = os.environ if environ is None else environ
         self._pools: dict[tuple[str | None, str, bool], _Pool] = {}
         self._lock = threading.Lock()
@@ -91,7 +95,7 @@ class Wire:
             retries=False,
             preload_content=False,
             decode_content=False,
-            timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
+            timeout=urllib3.Timeout(connect=self.patience.connect_s, read=self.patience.read_s),
         )
 
     def _pool(self, request: Request) -> _Pool:
@@ -143,7 +147,7 @@ class _Run:
             case Drain():
                 return self._drain(action)
             case Wait():
-                self._wait(action.seconds)
+                self._wait(action.seconds * self._wire.patience.wait_factor)
                 return Waited()
             case AskCredential():
                 return self._wire.login(action.host)
