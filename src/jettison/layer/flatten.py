@@ -62,14 +62,14 @@ def _timed(row: Row, epoch: int | None) -> Row:
 
 def _write_tar(tree: list[Found], dest: str) -> None:
     if os.path.exists(dest) and not os.path.isfile(dest):
-        with open(dest, "wb", buffering=0) as file:  # a pipe or a terminal
+        with open(dest, "wb") as file:  # a pipe or a terminal
             _press_tree(tree, Press("uncompressed", file))
         return
     head, tail = os.path.split(os.path.abspath(dest))
     os.makedirs(head, exist_ok=True)
     aside = os.path.join(head, f".{tail}.{os.getpid()}-{os.urandom(4).hex()}")
     try:
-        with open(aside, "xb", buffering=0) as file:
+        with open(aside, "xb") as file:
             _press_tree(tree, Press("uncompressed", file))
         os.replace(aside, dest)
     except BaseException:

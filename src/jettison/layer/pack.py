@@ -36,7 +36,7 @@ def pack(snapshot: str, blobs_dir: str, compression: str = "gzip", clamp_epoch: 
         return _packed(press_pieces(pieces, files, Press("uncompressed", None)))
     aside = os.path.join(blobs_dir, f".pack-{os.getpid()}-{os.urandom(6).hex()}")
     try:
-        with open(aside, "xb", buffering=0) as file:
+        with open(aside, "xb") as file:
             made = _packed(press_pieces(pieces, files, Press(compression, file)))
         os.chmod(aside, 0o644)
         os.rename(aside, os.path.join(blobs_dir, hex_of(made.digest)))

@@ -55,7 +55,10 @@ def unpack(  # noqa: PLR0917 - as the keeper's request has them
     the bytes say what they are. Raises InputError for a bad archive or a wrong sum and HostError for the disk; either
     way nothing is left at `out`.
     """
-    os.mkdir(out, 0o700)
+    try:
+        os.mkdir(out, 0o700)
+    except OSError as error:
+        raise _of_system(error, f"layer {diff_id}") from error
     try:
         if files:
             os.mkdir(f"{out}/files", 0o700)

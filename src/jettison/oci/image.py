@@ -75,7 +75,7 @@ def assemble(
     """
     new = added if added is not None else [facts for _, facts in history if facts is not None]
     diff_ids = (*config.rootfs.diff_ids, *(facts.diff_id for facts in new))
-    entries = [*config.history, *(_marked(entry, empty=facts is None) for entry, facts in history)]
+    entries = [*config.history, *(_settled(entry, facts, created) for entry, facts in history)]
     document = msgspec.structs.replace(
         config,
         created=created if created is not None else config.created,
@@ -84,6 +84,12 @@ def assemble(
     )
     data = config_bytes(document, kept)
     return Assembled(config=data, digest=digest_of(data), document=document)
+
+
+def _settled(entry: HistoryEntry, facts: LayerFacts | None, created: str | None) -> HistoryEntry:
+    if facts is not None and entry.created is None:
+        entry = msgspec.structs.replace(entry, created=created)
+    return _marked(entry, empty=facts is None)
 
 
 def _marked(entry: HistoryEntry, *, empty: bool) -> HistoryEntry:
@@ -107,11 +113,16 @@ def reconcile(history: Iterable[HistoryEntry], layers: int, created: str | None)
 
 
 def _timed(history: list[HistoryEntry]) -> list[HistoryEntry]:
-    """Entries without a time get that of the one before; the first ones that of the first that has one."""
-    last = next((entry.created for entry in history if entry.created), None)
+    """Entries without a time get one as BuildKit gives it: the first of them that of the next entry that has one (so
+    that metadata does not look as old as the base), later ones that of the entry before.
+    """
+    gap = next((at for at, entry in enumerate(history) if not entry.created), len(history))
+    times = [entry.created for entry in (*history[gap:], *reversed(history[:gap])) if entry.created]
+    last = times[0] if times else None
     made: list[HistoryEntry] = []
-    for entry in history:
-        last = entry.created or last
+    for at, entry in enumerate(history):
+        if entry.created and at > gap:
+            last = entry.created
         made.append(entry if entry.created or last is None else msgspec.structs.replace(entry, created=last))
     return made
 

@@ -188,6 +188,12 @@ def test_a_bomb_is_read_in_bounded_pieces(tmp_path, program):
     os.close(fd)
 
 
+def test_a_skippable_frame_is_passed_over(tmp_path):
+    skipped = b"\x50\x2a\x4d\x18\x04\0\0\0skip"
+    assert decompress.format_of(skipped) == "zstd"
+    assert read_back(tmp_path, skipped + pressed(b"data", "zstd") + skipped) == b"data"
+
+
 def test_an_xz_header_that_asks_for_much_memory_is_refused(tmp_path):
     packed = subprocess.run(
         ["xz", "-c", "--lzma2=dict=1GiB,mode=fast,mf=hc3"], input=b"x" * 1000, capture_output=True, check=True

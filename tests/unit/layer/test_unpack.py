@@ -365,6 +365,14 @@ def test_a_missing_blob_is_a_host_error(tmp_path):
         unpack(str(tmp_path / "blob"), "m", "sha256:" + "0" * 64, str(tmp_path / "out"), False, DISK)
 
 
+def test_what_is_there_is_never_replaced(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "kept").write_text("")
+    with pytest.raises(HostError, match="File exists"):
+        unpack("blob", "m", "sha256:" + "0" * 64, str(tmp_path / "out"), False, DISK)
+    assert os.listdir(tmp_path / "out") == ["kept"]
+
+
 @root_only
 def test_packing_what_was_unpacked_gives_the_layer_again(tmp_path):
     rows = [

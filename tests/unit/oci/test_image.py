@@ -70,10 +70,23 @@ def test_surplus_history_is_marked_empty():
     assert [item.empty_layer for item in history] == [False, True, True]
 
 
-def test_entries_without_a_time_get_one():
-    base = msgspec.structs.replace(BASE, history=(doc.HistoryEntry(created_by="old"),))
-    history = image.assemble(base, [(entry("RUN x"), FACTS)], created=NOW).document.history
-    assert [item.created for item in history] == [NOW, NOW]
+def untimed(text):
+    return doc.HistoryEntry(created_by=text)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "times"),
+    [
+        ([EPOCH], [(untimed("ENV"), None), (untimed("RUN"), FACTS), (untimed("CMD"), None)], [EPOCH, NOW, NOW, NOW]),
+        ([EPOCH], [(untimed("ENV"), None)], [EPOCH, EPOCH]),
+        ([None], [(entry("RUN x"), FACTS)], [NOW, NOW]),
+        ([None], [(untimed("ENV"), None)], [None, None]),
+    ],
+)
+def test_entries_without_a_time_get_one(old, new, times):
+    history = tuple(doc.HistoryEntry(created=created, created_by="base") for created in old)
+    base = msgspec.structs.replace(BASE, history=history)
+    assert [item.created for item in image.assemble(base, new, created=NOW).document.history] == times
 
 
 def test_members_that_we_do_not_know_are_inherited():
