@@ -35,6 +35,10 @@ class Parser(argparse.ArgumentParser):
         self._booleans.update(names)
         self.add_argument(*names, action="store_true", help=help)
 
+    def repeated(self, *names: str, metavar: str, help: str) -> None:  # noqa: A002 - argparse's own word
+        """Add a flag that may be given many times: its values are a list."""
+        self.add_argument(*names, metavar=metavar, action="append", default=[], help=help)
+
     def read(self, args: list[str]) -> argparse.Namespace:
         """The arguments as values. Raises UsageError."""
         known, unknown = self.parse_known_args(self._plain(args))

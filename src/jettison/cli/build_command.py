@@ -143,26 +143,24 @@ def _epoch() -> int | None:
 def _parser() -> Parser:
     parser = Parser("build", "[OPTIONS] PATH|URL|-", DESCRIPTION)
     add = parser.add_argument
-    many = {"action": "append", "default": []}
+    many = parser.repeated
     add("context", nargs="?", metavar="PATH", default=".", help="the build context (default: the current directory)")
-    add("-t", "--tag", metavar="NAME", **many, help="name of the image, in the local store and in what -o writes")  # type: ignore[arg-type]
+    many("-t", "--tag", metavar="NAME", help="name of the image, in the local store and in what -o writes")
     add("-f", "--file", metavar="FILE", help="the Dockerfile (default: PATH/Dockerfile; `-`: standard input)")
-    add("-o", "--output", metavar="SPEC", **many, help="type=oci|docker|tar|local|image|cacheonly[,dest=PATH,...]")  # type: ignore[arg-type]
+    many("-o", "--output", metavar="SPEC", help="type=oci|docker|tar|local|image|cacheonly[,dest=PATH,...]")
     add("--target", metavar="STAGE", help="the stage to build (default: the last)")
-    add("--build-arg", metavar="NAME[=VALUE]", **many, help="value of an ARG; a bare name takes the environment's")  # type: ignore[arg-type]
-    add("--build-context", metavar="NAME=SPEC", **many, help="DIR, docker-image://REF, oci-layout://DIR[:TAG] or URL")  # type: ignore[arg-type]
-    add(
-        "--secret", metavar="SPEC", **many, help="id=NAME,src=FILE or id=NAME,env=VARIABLE, for RUN --mount=type=secret"
-    )  # type: ignore[arg-type]
-    add("--ssh", metavar="default|ID=SOCKET", **many, help="an ssh agent, for RUN --mount=type=ssh")  # type: ignore[arg-type]
-    add("--label", metavar="NAME=VALUE", **many, help="a label of the image")  # type: ignore[arg-type]
-    add("--platform", metavar="OS/ARCH", **many, help="the platform to build for (default: this machine's)")  # type: ignore[arg-type]
+    many("--build-arg", metavar="NAME[=VALUE]", help="value of an ARG; a bare name takes the environment's")
+    many("--build-context", metavar="NAME=SPEC", help="DIR, docker-image://REF, oci-layout://DIR[:TAG] or URL")
+    many("--secret", metavar="SPEC", help="id=NAME,src=FILE or id=NAME,env=VARIABLE, for RUN --mount=type=secret")
+    many("--ssh", metavar="default|ID=SOCKET", help="an ssh agent, for RUN --mount=type=ssh")
+    many("--label", metavar="NAME=VALUE", help="a label of the image")
+    many("--platform", metavar="OS/ARCH", help="the platform to build for (default: this machine's)")
     parser.flag("--no-cache", help="run every step")
-    add("--no-cache-filter", metavar="STAGE", **many, help="run every step of these stages")  # type: ignore[arg-type]
+    many("--no-cache-filter", metavar="STAGE", help="run every step of these stages")
     parser.flag("--pull", help="ask the registry again for every base")
     add("--network", metavar="MODE", default="default", help="network of RUN: default (the host's), none or host")
-    add("--add-host", metavar="NAME:IP", **many, help="a line in /etc/hosts of RUN")  # type: ignore[arg-type]
-    add("--allow", metavar="ENTITLEMENT", **many, help="network.host or security.insecure")  # type: ignore[arg-type]
+    many("--add-host", metavar="NAME:IP", help="a line in /etc/hosts of RUN")
+    many("--allow", metavar="ENTITLEMENT", help="network.host or security.insecure")
     add("--shm-size", metavar="SIZE", help="size of /dev/shm in RUN (default: 64m)")
     add("--isolation", metavar="TIER", help="root or rootless (default: what works here: `jettison doctor`)")
     add("--jobs", metavar="N", type=int, default=0, help="steps that run at once (default: one a processor)")

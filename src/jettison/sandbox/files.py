@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,14 +11,17 @@ from typing import Any
 from jettison.base.errors import InternalError
 from jettison.layer.flatten import export_tree
 from jettison.layer.pack import pack
-from jettison.layer.unpack import unpack
+from jettison.layer.unpack import unarchive, unpack
+from jettison.planning.ops import CopyOp, CopySource, MkdirOp
 from jettison.sandbox import spec
 from jettison.sandbox.desk import Desk
 from jettison.sandbox.tier import Tier
+from jettison.tree.content import input_digest, snapshot_digest
 from jettison.tree.disk import Disk
 from jettison.tree.manifest import Head
 from jettison.tree.row import Row
 from jettison.tree.view import DirectoryView, StackView, View
+from jettison.tree.write import copy_step
 
 
 def disk_of(tier: Tier) -> Disk:
@@ -36,6 +40,44 @@ def view_of(readable: spec.Readable) -> View:
     if isinstance(readable, spec.Tree):
         return StackView(readable.snapshots)
     return DirectoryView(readable.root, readable.ignore)
+
+
+def flatten(of: spec.Readable, source: str, out: str, desk: Desk) -> str:
+    """Copy what is at `source` of a readable into a snapshot at `out`, where nothing is yet; the path of the copy."""
+    taken = CopySource(1, source)
+    op = CopyOp(sources=(taken,), dest="/bound", dest_is_dir=False)
+    _copy(spec.CopyRequest(op=op, tree=spec.Tree(()), inputs=(of,), out=out), desk)
+    return f"{out}/files/bound"
+
+
+def _copy(request: spec.CopyRequest, desk: Desk) -> spec.Copied:
+    if not isinstance(request.op, CopyOp | MkdirOp):
+        raise InternalError(f"{type(request.op).__name__} is no copy")
+    disk, warn = disk_of(desk.tier), _warner(desk)
+
+    def extract(archive: int, directory: str, below: Callable[[str], Row | None]) -> list[Row] | None:
+        return unarchive(archive, directory, disk, below=below, warn=warn)
+
+    done = copy_step(
+        request.op,
+        request.tree.snapshots,
+        [view_of(readable) for readable in request.inputs],
+        request.out,
+        disk=disk,
+        head=head_of(desk.tier),
+        unarchive=extract,
+        epoch=request.epoch,
+        workers=os.cpu_count() or 1,
+    )
+    return spec.Copied(changed=done.changed, files=done.files, size_bytes=done.size_bytes)
+
+
+def _digest(request: spec.DigestRequest, _desk: Desk) -> spec.Reply:
+    return spec.Digested(digest=input_digest(request.op, request.input, view_of(request.of)).digest)
+
+
+def _snapshot_digest(request: spec.SnapshotDigestRequest, _desk: Desk) -> spec.Reply:
+    return spec.Digested(digest=snapshot_digest(request.snapshot))
 
 
 def _pack(request: spec.PackRequest, _desk: Desk) -> spec.Reply:
@@ -74,13 +116,10 @@ def _warner(desk: Desk) -> Callable[[str], None]:
 
 
 FILE_WORK: dict[type[spec.Request], Callable[[Any, Desk], spec.Reply]] = {
+    spec.CopyRequest: _copy,
+    spec.DigestRequest: _digest,
+    spec.SnapshotDigestRequest: _snapshot_digest,
     spec.PackRequest: _pack,
     spec.UnpackRequest: _unpack,
     spec.ExportRequest: _export,
 }
-
-
-def flatten(of: spec.Readable, source: str, out: str, desk: Desk) -> str:
-    """Copy what is at `source` of a readable into a snapshot at `out`; the path of the copy."""
-    del of, out, desk
-    raise InternalError(f"{source} cannot be copied")

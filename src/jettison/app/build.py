@@ -1,0 +1,155 @@
+"""`build(request)`: the page that tells the whole story of a build, from text to outputs. The rest is below it."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from jettison.app.bind import Binder
+from jettison.app.cache import StoreCache
+from jettison.app.contexts import Contexts
+from jettison.app.emit import Emitter, Listener
+from jettison.app.execute import Executor
+from jettison.app.finish import Finisher
+from jettison.app.images import Images
+from jettison.app.inputs import Inputs
+from jettison.app.materials import Materials
+from jettison.app.options import epoch_of, lower_options, platforms
+from jettison.app.records import Finished, build_record, new_build_id, write_record
+from jettison.app.request import BuildRequest, BuildResult
+from jettison.app.secrets import Secrets
+from jettison.app.session import Session
+from jettison.base.errors import Cancelled, JettisonError
+from jettison.planning import ops
+from jettison.planning.graph import Plan
+from jettison.planning.lower import drive, lower
+from jettison.record.model import BuildFinished, BuildRecord, BuildStarted, ImageRecord, Warned
+from jettison.sandbox.spec import Directory
+from jettison.solve.ports import Cancel
+from jettison.solve.run import SolveOutcome, solve
+from jettison.syntax.parse import parse_dockerfile
+
+
+def build(request: BuildRequest, *, on_event: Listener | None = None, cancel: Cancel | None = None) -> BuildResult:
+    """Build what `request` asks for.
+
+    `on_event` gets every event as it happens, one at a time, from any thread. When `cancel` is set (an object with
+    `is_set()`, such as a threading.Event), running steps are ended and Cancelled is raised; the store is then one that
+    the next build goes on from.
+
+    Raises a JettisonError: UsageError, DockerfileError, StepError, InputError, NetworkError, HostError or Cancelled.
+    """
+    secrets = Secrets(request)
+    secrets.check()
+    emit = Emitter(on_event, secrets.masked())
+    with Session.open(request.store, isolation=request.isolation, cancel=cancel or _Never()) as session:
+        for note in session.store.notes:
+            emit(Warned(message=note))
+        result = _Build(request, session, emit, secrets).run()
+    if emit.listener_error is not None:
+        raise emit.listener_error
+    return result
+
+
+class _Never:
+    """The Cancel of a caller that never cancels."""
+
+    def is_set(self) -> bool:
+        return False
+
+
+class _Build:
+    """One build: its parts made once, its story told by `run`."""
+
+    def __init__(self, request: BuildRequest, session: Session, emit: Emitter, secrets: Secrets) -> None:
+        self._request = request
+        self._session = session
+        self._emit = emit
+        self._secrets = secrets
+        self._id = new_build_id()
+        self._started_s = time.time()
+        self._images = Images(session, pull=request.pull)
+        self._materials = Materials(session, emit)
+        self._plans: list[Plan] = []
+        self._solved: list[tuple[Plan, SolveOutcome]] = []
+
+    def run(self) -> BuildResult:
+        try:
+            result = self._run()
+        except JettisonError as error:
+            self._finish("cancelled" if isinstance(error, Cancelled) else "failed", error.message)
+            raise
+        return result
+
+    def _run(self) -> BuildResult:
+        from jettison.app.opening import opened_contexts
+
+        with opened_contexts(self._request, self._session, self._secrets) as contexts:
+            self._plans = self._planned(contexts)
+            self._announce()
+            for plan in self._plans:
+                self._solved.append((plan, self._solve(plan, contexts)))
+            finisher = Finisher(
+                self._request, self._session, self._materials, self._images, self._emit, epoch_of(self._plans[0])
+            )
+            images = finisher.finish(self._solved)
+        return BuildResult(images=images, record=self._finish("done", images=images))
+
+    def _planned(self, contexts: Contexts) -> list[Plan]:
+        dockerfile = parse_dockerfile(contexts.dockerfile)
+        wanted = platforms(self._request)
+        return [
+            drive(lower(dockerfile, lower_options(self._request, platform, len(wanted))), self._images.resolve)
+            for platform in wanted
+        ]
+
+    def _announce(self) -> None:
+        steps = tuple((step.id, step.display) for plan in self._plans for step in plan.steps)
+        self._emit(BuildStarted(steps=steps))
+        for warning in dict.fromkeys(warning for plan in self._plans for warning in plan.warnings):
+            self._emit(Warned(message=warning))
+
+    def _solve(self, plan: Plan, contexts: Contexts) -> SolveOutcome:
+        directories = _directories(plan, contexts)
+        binder = Binder(self._session, self._materials, self._secrets, directories)
+        inputs = Inputs(self._session, self._images, binder, directories)
+        executor = Executor(self._session, self._images, binder, epoch_of(plan))
+        try:
+            return solve(
+                plan,
+                cache=StoreCache(self._session.store),
+                inputs=inputs,
+                executor=executor,
+                emit=self._emit,
+                cancel=self._session.cancel or _Never(),
+                jobs=self._request.jobs or os.cpu_count() or 1,
+                no_cache=self._request.no_cache,
+                no_cache_stages=self._request.no_cache_filter,
+                scope=contexts.main.root,
+            )
+        finally:
+            inputs.save()
+
+    def _finish(self, outcome: str, error: str = "", images: tuple[ImageRecord, ...] = ()) -> BuildRecord:
+        duration = self._emit.elapsed_ms()
+        self._emit(BuildFinished(duration_ms=duration, error=error))
+        end = Finished(
+            id=self._id,
+            started_s=self._started_s,
+            duration_ms=duration,
+            outcome=outcome,
+            error=error,
+            images=images,
+        )
+        record = build_record(end, self._plans, self._solved, self._emit.events, self._session)
+        write_record(self._session.store, record)
+        return record
+
+
+def _directories(plan: Plan, contexts: Contexts) -> dict[str, Directory]:
+    """The local contexts that a plan reads, by step id."""
+    found = {}
+    for step in plan.steps:
+        if isinstance(step.op, ops.LocalOp):
+            found[step.id] = contexts.main if step.op.name == ops.CONTEXT else contexts.named[step.op.name]
+    return found

@@ -1,0 +1,163 @@
+"""The solver's Executor: a step and its inputs' results become one request to the keeper, and what it left a layer."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from jettison.app.bind import Binder
+from jettison.app.images import Images
+from jettison.app.session import Session
+from jettison.base.errors import InternalError, JettisonError, StepError
+from jettison.planning import ops
+from jettison.planning.graph import Step
+from jettison.record.model import StepOutput, Warned
+from jettison.sandbox import spec
+from jettison.solve.ports import Cancel, Emit, Result
+
+TAIL_LINES = 20
+Inputs = tuple[Result | None, ...]
+OnFrame = Callable[[spec.Output | spec.Note], None]
+
+
+class Executor:
+    """Runs steps in the keeper; the solver's port of that name (`solve.ports.Executor`)."""
+
+    def __init__(self, session: Session, images: Images, binder: Binder, epoch: int | None) -> None:
+        self._session = session
+        self._images = images
+        self._binder = binder
+        self._epoch = epoch
+
+    def execute(self, step: Step, inputs: Inputs, emit: Emit, cancel: Cancel) -> tuple[str, ...]:
+        """Run the step; the layers that it added. See `solve.ports.Executor.execute`."""
+        try:
+            return self._execute(step, inputs, emit, cancel)
+        except JettisonError as error:
+            raise error.at(step.location) from None
+
+    def discard(self, layers: tuple[str, ...]) -> None:
+        """Remove layers that will not be used."""
+        paths = tuple(self._session.store.snapshot_path(layer) for layer in layers)
+        self._session.keeper().ask(spec.RemoveRequest(paths=paths))
+
+    def _execute(self, step: Step, inputs: Inputs, emit: Emit, cancel: Cancel) -> tuple[str, ...]:
+        match step.op:
+            case ops.ScratchOp():
+                return ()
+            case ops.ImageOp():
+                return self._images.base(step.op.digest).layers
+            case ops.HttpOp() | ops.GitOp():
+                return self._fetch(step.op, cancel)
+            case ops.CopyOp() | ops.MkdirOp():
+                return self._copy(step, step.op, inputs, cancel)
+            case ops.RunOp():
+                return self._run(step, step.op, inputs, emit, cancel)
+            case _:
+                raise InternalError(f"step {step.id} cannot be executed")
+
+    def _copy(self, step: Step, op: ops.AnyOp, inputs: Inputs, cancel: Cancel) -> tuple[str, ...]:
+        readables = tuple(self._binder.readable(step, index, inputs) for index in range(1, len(inputs)))
+        tree = self._binder.tree(inputs[0], files=False, step=step.id)
+
+        def request(out: str) -> spec.CopyRequest:
+            return spec.CopyRequest(op=op, tree=tree, inputs=readables, out=out, epoch=self._epoch)
+
+        return self._commit(request, cancel)
+
+    def _fetch(self, op: ops.HttpOp | ops.GitOp, cancel: Cancel) -> tuple[str, ...]:
+        """A fetched file or checkout as a layer: everything below a scratch directory, owned by 0:0."""
+        from jettison.app.remote import fetch
+
+        with self._session.store.scratch() as directory:
+            fetch(op, directory, self._binder.secrets, cancel)
+            everything = ops.CopyOp(sources=(ops.CopySource(1, "/"),), dest="/", dest_is_dir=True)
+            copied = spec.Directory(directory)
+
+            def request(out: str) -> spec.CopyRequest:
+                return spec.CopyRequest(op=everything, tree=spec.Tree(()), inputs=(copied,), out=out, epoch=self._epoch)
+
+            return self._commit(request, cancel)
+
+    def _run(self, step: Step, op: ops.RunOp, inputs: Inputs, emit: Emit, cancel: Cancel) -> tuple[str, ...]:
+        tail: deque[str] = deque(maxlen=TAIL_LINES)
+        tree = self._binder.tree(inputs[0], step=step.id)
+        with ExitStack() as held:
+            bound = self._binder.bound(step, op, inputs, held)
+            scratch = held.enter_context(self._session.store.scratch())
+            return self._commit(
+                lambda out: run_request(op, tree, bound, out, scratch),
+                cancel,
+                _shown(step, emit, tail),
+                lambda code: self._failed(op, code, tuple(tail)),
+            )
+
+    def _failed(self, op: ops.RunOp, code: int, tail: tuple[str, ...]) -> StepError:
+        """Reference §1.8: the error names the command and its exit code."""
+        masked = self._binder.masked(tail)
+        message = f'process "{" ".join(op.args)}" did not complete successfully: exit code: {code}'
+        return StepError(message, process_exit_code=code, tail=masked)
+
+    def _commit(
+        self,
+        make: Callable[[str], spec.AnyRequest],
+        cancel: Cancel,
+        on_frame: OnFrame | None = None,
+        failed: Callable[[int], StepError] | None = None,
+    ) -> tuple[str, ...]:
+        """Ask for a new snapshot; the layer, or () when nothing changed."""
+        layer, path = self._session.store.new_snapshot()
+        reply = self._session.keeper().ask(make(path), on_frame, cancel=cancel)
+        match reply:
+            case spec.Ran(exit_code=0) | spec.Copied():
+                if not reply.changed:
+                    return ()
+                self._session.store.keep_snapshot(layer)
+                self._session.store.layers.learn(layer)  # from now on it has a time of making
+                return (layer,)
+            case spec.Ran() if failed is not None:
+                raise failed(reply.exit_code)
+            case _:
+                raise InternalError(f"the keeper answered {type(reply).__name__}")
+
+
+def _shown(step: Step, emit: Emit, tail: deque[str]) -> OnFrame:
+    """Frames of a running step as events; the last lines of output are kept in `tail`."""
+
+    def on_frame(frame: spec.Output | spec.Note) -> None:
+        if isinstance(frame, spec.Note):
+            emit(Warned(message=frame.text, place=str(step.location or "")))
+            return
+        text = frame.data.decode("utf-8", "replace").rstrip("\n").rstrip("\r")
+        tail.append(text)
+        emit(StepOutput(step=step.id, stream=frame.stream, text=text))
+
+    return on_frame
+
+
+def run_request(
+    op: ops.RunOp,
+    tree: spec.Tree,
+    bound: tuple[tuple[spec.AnyBound, ...], tuple[tuple[str, str], ...]],
+    out: str,
+    scratch: str,
+) -> spec.RunRequest:
+    """A RunOp with its mounts bound to this machine, as the keeper is asked for it."""
+    mounts, secret_env = bound
+    return spec.RunRequest(
+        tree=tree,
+        out=out,
+        scratch=scratch,
+        args=op.args,
+        env=(*op.run_only.proxy_env, *op.env, *secret_env),
+        cwd=op.cwd,
+        user=op.user,
+        mounts=mounts,
+        files=op.files,
+        network=op.network,
+        security=op.security,
+        hostname=op.hostname,
+        shm_size_bytes=op.shm_size_bytes,
+        extra_hosts=op.extra_hosts,
+    )

@@ -1,0 +1,118 @@
+"""`-o`: a finished image written where the caller wants it. Each output is whole or not there."""
+
+from __future__ import annotations
+
+import os
+
+from jettison.app.images import blob_fact
+from jettison.app.materials import Materials, each
+from jettison.app.outputs import BuiltImage, BuiltLayer
+from jettison.app.request import OutputSpec
+from jettison.app.session import Session
+from jettison.base.errors import InternalError, UsageError
+from jettison.export.layout import ExportedImage, ExportedLayer
+from jettison.oci.documents import Descriptor
+from jettison.oci.image import EMPTY_DIFF_ID, manifest_bytes, platform_of
+from jettison.sandbox import spec
+
+STDOUT = 1
+ARCHIVES = ("oci", "docker")
+FILES = ("local", "tar")
+
+
+class Exporter:
+    """Writes outputs; fetches a base's blobs only here, when an output needs their bytes."""
+
+    def __init__(self, session: Session, materials: Materials, epoch: int | None) -> None:
+        self._session = session
+        self._store = session.store
+        self._materials = materials
+        self._epoch = epoch
+
+    def export(self, images: tuple[BuiltImage, ...], output: OutputSpec, names: tuple[str, ...]) -> str:
+        """Write one output; what was written, for people. `names` are whole references."""
+        if output.type in ARCHIVES:
+            return self._archive(images, output, names)
+        if output.type in FILES:
+            return self._files(images, output)
+        raise InternalError(f"output type {output.type} writes nothing")
+
+    def _archive(self, images: tuple[BuiltImage, ...], output: OutputSpec, names: tuple[str, ...]) -> str:
+        from jettison.export.docker_archive import write_docker_archive
+        from jettison.export.layout import write_layout
+
+        exported = [self.exported(image) for image in images]
+        dest: str | int = STDOUT if output.dest in ("", "-") else output.dest
+        if output.type == "docker":
+            write_docker_archive(exported, names, dest, as_tar=output.as_tar)
+        else:
+            write_layout(exported, names, dest, as_tar=output.as_tar)
+        return f"wrote {output.dest or 'standard output'} ({output.type})"
+
+    def exported(self, image: BuiltImage) -> ExportedImage:
+        """The image with every blob in the store, and its manifest."""
+        layers = [self._layer(layer) for layer in image.layers]
+        self._materials.blobs(tuple(dict.fromkeys(layer.diff_id for layer in image.layers if _is_base(layer))))
+        manifest = manifest_bytes(image.config, [layer.descriptor for layer in layers])
+        return ExportedImage(
+            config=image.config, manifest=manifest, layers=tuple(layers), platform=platform_of(image.document)
+        )
+
+    def _layer(self, layer: BuiltLayer) -> ExportedLayer:
+        descriptor = layer.descriptor
+        if descriptor is None:
+            if layer.diff_id != EMPTY_DIFF_ID:
+                raise InternalError(f"layer {layer.diff_id} was not packed for its output")
+            descriptor = self._empty()
+        return ExportedLayer(descriptor, self._store.blobs.path(descriptor.digest))
+
+    def _empty(self) -> Descriptor:
+        """The blob of the layer that holds nothing."""
+        from jettison.layer.press import press_bytes
+        from jettison.oci.documents import LAYER_GZIP
+
+        data = press_bytes(bytes(1024))
+        digest = self._store.blobs.put(data)
+        descriptor = Descriptor(media_type=LAYER_GZIP, digest=digest, size=len(data))
+        self._store.layers.add_blob(blob_fact(EMPTY_DIFF_ID, descriptor))
+        return descriptor
+
+    def _files(self, images: tuple[BuiltImage, ...], output: OutputSpec) -> str:
+        if len(images) != 1 and output.type == "tar":
+            raise UsageError("-o type=tar takes one platform", hint="use type=local: a directory a platform")
+        for image in images:
+            dest = output.dest if len(images) == 1 else os.path.join(output.dest, image.platform.replace("/", "_"))
+            self._tree(image, output.type, dest)
+        return f"wrote {output.dest or 'standard output'} ({output.type})"
+
+    def _tree(self, image: BuiltImage, form: str, dest: str) -> None:
+        directories = self._materials.directories(image.stack)
+        to_stdout = form == "tar" and dest in ("", "-")
+        with self._store.scratch() as aside:
+            path = f"{aside}/rootfs.tar" if to_stdout else os.path.abspath(dest)
+            request = spec.ExportRequest(
+                tree=spec.Tree(directories), dest=path, form="tar" if form == "tar" else "dir", epoch=self._epoch
+            )
+            self._session.keeper().ask(request, cancel=self._session.cancel)
+            if to_stdout:
+                _pour(path)
+                os.unlink(path)
+
+
+def _is_base(layer: BuiltLayer) -> bool:
+    """Whether the layer's blob may still be somewhere else."""
+    return layer.step == "" and layer.layer.startswith("sha256:") and layer.descriptor is not None
+
+
+def _pour(path: str) -> None:
+    """A file to standard output, in pieces."""
+    with open(path, "rb") as file:
+        while piece := file.read(1 << 20):
+            view = memoryview(piece)
+            while view:
+                view = view[os.write(STDOUT, view) :]
+
+
+def fetch_all(materials: Materials, layers: tuple[str, ...]) -> None:
+    """Fetch blobs ahead (`jettison pull`)."""
+    each(list(layers), lambda layer: materials.blobs((layer,)))

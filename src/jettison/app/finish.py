@@ -1,0 +1,138 @@
+"""After the steps: images assembled, names set, outputs written."""
+
+from __future__ import annotations
+
+import time
+
+from jettison.app.emit import Emitter
+from jettison.app.exports import ARCHIVES, FILES, Exporter
+from jettison.app.images import Images
+from jettison.app.materials import Materials
+from jettison.app.outputs import HASH_ONLY, Assembler, BuiltImage, Packer, Packing
+from jettison.app.request import BuildRequest, OutputSpec
+from jettison.app.session import Session
+from jettison.base.digest import digest_of
+from jettison.oci.image import manifest_bytes
+from jettison.oci.reference import parse_reference
+from jettison.planning import ops
+from jettison.planning.graph import Plan
+from jettison.record.model import ExportFinished, ExportStarted, ImageRecord
+from jettison.solve.run import SolveOutcome
+from jettison.store.names import NamedImage
+
+Solved = list[tuple[Plan, SolveOutcome]]
+
+
+class Finisher:
+    """Turns what was solved into what was asked for."""
+
+    def __init__(
+        self,
+        request: BuildRequest,
+        session: Session,
+        materials: Materials,
+        images: Images,
+        emit: Emitter,
+        epoch: int | None,
+    ) -> None:
+        self._request = request
+        self._session = session
+        self._images = images
+        self._emit = emit
+        self._epoch = epoch
+        self._assembler = Assembler(session, Packer(session, materials), self._epoch)
+        self._exporter = Exporter(session, materials, self._epoch)
+
+    def finish(self, solved: Solved) -> tuple[ImageRecord, ...]:
+        """Every output, in order; the images as the record has them. Names are set last: what is named is whole."""
+        outputs = self._request.outputs or (OutputSpec(type="image"),)
+        tags = tuple(str(parse_reference(tag)) for tag in self._request.tags)
+        made: dict[Packing, tuple[BuiltImage, ...]] = {}
+        for output in outputs:
+            if output.type in ARCHIVES:
+                self._write(self._built(solved, self._packing(output), made), output, tags)
+            elif output.type in FILES:
+                self._write(self._built(solved, Packing(), made) if made else self._unpacked(solved), output, tags)
+        if all(output.type in (*FILES, "cacheonly") for output in outputs) and not tags:
+            return self._records(next(iter(made.values()), ()), ())
+        kept = next((output for output in outputs if output.type == "image"), None)
+        images = self._built(solved, self._naming(kept, made), made)
+        names = tuple(dict.fromkeys((*tags, *(str(parse_reference(n)) for n in (kept.names if kept else ())))))
+        self._name(images, names)
+        return self._records(images, names)
+
+    def _packing(self, output: OutputSpec) -> Packing:
+        return Packing(output.compression, self._epoch if output.rewrite_timestamp else None)
+
+    def _naming(self, kept: OutputSpec | None, made: dict[Packing, tuple[BuiltImage, ...]]) -> Packing:
+        """The image that is named: the one that was exported if there was one, else hashed alone."""
+        if kept is not None and kept.rewrite_timestamp:
+            return Packing(HASH_ONLY, self._epoch)
+        return next(iter(made), Packing())
+
+    def _built(
+        self, solved: Solved, packing: Packing, made: dict[Packing, tuple[BuiltImage, ...]]
+    ) -> tuple[BuiltImage, ...]:
+        if packing not in made:
+            made[packing] = tuple(self._image(plan, outcome, packing) for plan, outcome in solved)
+        return made[packing]
+
+    def _image(self, plan: Plan, outcome: SolveOutcome, packing: Packing) -> BuiltImage:
+        bottom = plan.step(plan.lineage[0]).op
+        base = self._images.base(bottom.digest) if isinstance(bottom, ops.ImageOp) else None
+        return self._assembler.image(plan, outcome.results, base, packing)
+
+    def _unpacked(self, solved: Solved) -> tuple[BuiltImage, ...]:
+        """Images for outputs of plain files: the stack is enough, nothing is packed or hashed."""
+        return tuple(self._assembler.stack_alone(plan, outcome.results) for plan, outcome in solved)
+
+    def _write(self, images: tuple[BuiltImage, ...], output: OutputSpec, tags: tuple[str, ...]) -> None:
+        names = tuple(str(parse_reference(name)) for name in output.names) or tags
+        began = time.monotonic()
+        self._emit(ExportStarted(what=output.type))
+        what = self._exporter.export(images, output, names)
+        self._emit(ExportFinished(what=what, duration_ms=round((time.monotonic() - began) * 1000, 3)))
+
+    def _name(self, images: tuple[BuiltImage, ...], names: tuple[str, ...]) -> None:
+        """Put the images into the local store, under their names and under their own ids."""
+        store = self._session.store
+        entries: list[NamedImage] = []
+        for image in images:
+            store.blobs.put(image.config)
+            entries.extend(_named(image, name) for name in names or (image.config_digest,))
+        if entries:
+            store.names.put(*entries)
+
+    def _records(self, images: tuple[BuiltImage, ...], names: tuple[str, ...]) -> tuple[ImageRecord, ...]:
+        return tuple(
+            ImageRecord(
+                platform=image.platform,
+                config_digest=image.config_digest,
+                manifest_digest=_manifest_digest(image),
+                layers=image.records(),
+                names=names,
+            )
+            for image in images
+        )
+
+
+def _named(image: BuiltImage, name: str) -> NamedImage:
+    return NamedImage(
+        name=name,
+        platform=image.platform,
+        config_digest=image.config_digest,
+        manifest_digest=_manifest_digest(image),
+        keeps=(*image.stack, image.config_digest, *_blobs(image)),
+    )
+
+
+def _manifest_digest(image: BuiltImage) -> str:
+    """The manifest's digest, "" while not every layer has a blob."""
+    descriptors = [layer.descriptor for layer in image.layers if layer.descriptor is not None]
+    if len(descriptors) < len(image.layers):
+        return ""
+    return digest_of(manifest_bytes(image.config, descriptors))
+
+
+def _blobs(image: BuiltImage) -> tuple[str, ...]:
+    return tuple(layer.descriptor.digest for layer in image.layers if layer.descriptor is not None)

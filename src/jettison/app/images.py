@@ -1,0 +1,170 @@
+"""Bases by reference: from the local store, a layout directory or a registry; what a reference meant is remembered.
+
+A build with nothing to do asks no network: `--pull` asks again (docker's habit too: local first, then remembered).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from jettison.app.session import Session
+from jettison.base.errors import InputError, JettisonError
+from jettison.oci.documents import Descriptor, ImageConfig
+from jettison.oci.image import EMPTY_DIFF_ID, platform_of
+from jettison.oci.parse import parse_config, parse_manifest
+from jettison.oci.platform import format_platform, parse_platform
+from jettison.oci.reference import parse_reference
+from jettison.planning.needs import NeedImage, ResolvedImage
+from jettison.store.layers import BlobFact
+from jettison.store.names import NamedImage, ResolvedRef
+
+if TYPE_CHECKING:
+    from jettison.registry.source import ResolvedManifest
+
+LAYOUT = "oci-layout://"
+
+
+class BaseLayer(msgspec.Struct, frozen=True):
+    """One layer of a base: `layer` is its id in the store ("" for the empty layer, which has no snapshot).
+
+    `descriptor` is of its blob; None for a layer that was made here and may never have been packed.
+    """
+
+    diff_id: str
+    layer: str
+    descriptor: Descriptor | None = None
+
+
+class Base(msgspec.Struct, frozen=True, kw_only=True):
+    """An image that a build stands on: `digest` as in ImageOp; `rows` has one for every diff_id of `config`."""
+
+    digest: str
+    config: ImageConfig
+    config_digest: str
+    rows: tuple[BaseLayer, ...]
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The stack: ids of the layers that hold something, bottom first."""
+        return tuple(row.layer for row in self.rows if row.layer)
+
+
+class Images:
+    """Resolves references once a command, and knows the layers of what it resolved."""
+
+    def __init__(self, session: Session, *, pull: bool = False) -> None:
+        self._session = session
+        self._store = session.store
+        self._pull = pull
+        self._bases: dict[str, Base] = {}
+
+    def resolve(self, need: NeedImage) -> ResolvedImage:
+        """The answer to a lowering's question. Raises InputError and NetworkError, placed."""
+        try:
+            base = self.find(need.ref, need.platform)
+        except JettisonError as error:
+            raise error.at(need.location) from None
+        return ResolvedImage(
+            digest=base.digest, config=base.config, platform=_other_platform(base.config, need.platform)
+        )
+
+    def base(self, digest: str) -> Base:
+        """A base that was resolved, by its digest. Raises KeyError."""
+        return self._bases[digest]
+
+    def find(self, ref: str, platform: str) -> Base:
+        """The image that `ref` means on `platform`."""
+        base = self._from_layout(ref, platform) if ref.startswith(LAYOUT) else self._from_name(ref, platform)
+        self._bases[base.digest] = base
+        return base
+
+    def _from_name(self, ref: str, platform: str) -> Base:
+        name = str(parse_reference(ref))
+        if not self._pull:
+            named = self._store.names.get(name, platform)
+            if named is not None and self._store.blobs.has(named.config_digest):
+                return self.named(named)
+            remembered = self._remembered(name, platform)
+            if remembered is not None:
+                return remembered
+        resolved = self._session.registry().resolve(name, parse_platform(platform))
+        return self._learn(name, platform, resolved, f"registry {parse_reference(ref).name}")
+
+    def named(self, image: NamedImage) -> Base:
+        """An image of the local store."""
+        config = parse_config(self._store.blobs.read(image.config_digest))
+        self._store.lease.pin(image.keeps)
+        kept = iter(image.keeps)  # the stack stands first (`outputs.keeps`)
+        rows = tuple(
+            BaseLayer(diff_id, "" if diff_id == EMPTY_DIFF_ID else next(kept)) for diff_id in config.rootfs.diff_ids
+        )
+        return Base(digest=image.config_digest, config=config, config_digest=image.config_digest, rows=rows)
+
+    def _from_layout(self, ref: str, platform: str) -> Base:
+        from jettison.registry.layout import open_layout
+
+        source, name = open_layout(ref.removeprefix(LAYOUT))
+        resolved = source.resolve(name, parse_platform(platform))
+        remembered = self._remembered(ref, platform)
+        if remembered is not None and remembered.digest == resolved.digest:
+            return remembered
+        return self._learn(ref, platform, resolved, f"layout {source.directory}")
+
+    def _remembered(self, name: str, platform: str) -> Base | None:
+        known = self._store.refs.get(name, platform)
+        if known is None or not self._store.blobs.has(known.manifest_digest):
+            return None
+        if not self._store.blobs.has(known.config_digest):
+            return None
+        manifest = self._store.blobs.read(known.manifest_digest)
+        config = self._store.blobs.read(known.config_digest)
+        return _base(known.manifest_digest, known.config_digest, config, parse_manifest(manifest).layers, name)
+
+    def _learn(self, name: str, platform: str, resolved: ResolvedManifest, source: str) -> Base:
+        """Keep the documents and where the layers' blobs are; nothing else is fetched."""
+        base = _base(resolved.digest, resolved.config_digest, resolved.config, resolved.layers, name)
+        self._store.blobs.put(resolved.manifest)
+        self._store.blobs.put(resolved.config)
+        for row in base.rows:
+            if row.descriptor is not None:
+                self._store.layers.add_blob(blob_fact(row.diff_id, row.descriptor, source))
+        self._store.refs.put(
+            ResolvedRef(
+                ref=name, platform=platform, manifest_digest=resolved.digest, config_digest=resolved.config_digest
+            )
+        )
+        return base
+
+
+def blob_fact(diff_id: str, descriptor: Descriptor, *sources: str) -> BlobFact:
+    """A blob of a layer, as the store remembers it."""
+    return BlobFact(
+        diff_id=diff_id,
+        digest=descriptor.digest,
+        media_type=descriptor.media_type,
+        size_bytes=descriptor.size,
+        sources=sources,
+    )
+
+
+def _base(digest: str, config_digest: str, config: bytes, layers: tuple[Descriptor, ...], name: str) -> Base:
+    document = parse_config(config)
+    diff_ids = document.rootfs.diff_ids
+    if len(diff_ids) != len(layers):
+        raise InputError(
+            f"image {name} is damaged: its manifest has {len(layers)} layers, its config {len(diff_ids)}",
+            hint="push it again, or name another one",
+        )
+    rows = tuple(
+        BaseLayer(diff_id, "" if diff_id == EMPTY_DIFF_ID else diff_id, descriptor)
+        for diff_id, descriptor in zip(diff_ids, layers, strict=True)
+    )
+    return Base(digest=digest, config=document, config_digest=config_digest, rows=rows)
+
+
+def _other_platform(config: ImageConfig, wanted: str) -> str | None:
+    """The image's own platform where it is not the one that was asked for."""
+    own = format_platform(platform_of(config))
+    return None if own == wanted else own

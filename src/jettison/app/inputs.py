@@ -1,0 +1,87 @@
+"""The solver's Inputs: what steps read, as digests. Local contexts here in the driver, layer stacks in the keeper."""
+
+from __future__ import annotations
+
+import threading
+
+from jettison.app.bind import Binder
+from jettison.app.images import Images
+from jettison.app.session import Session
+from jettison.app.stamps import StampIndex
+from jettison.base.errors import InternalError, JettisonError
+from jettison.planning import ops
+from jettison.planning.graph import Step
+from jettison.record.model import KeyPart
+from jettison.sandbox import spec
+from jettison.solve.ports import Result
+
+
+class Inputs:
+    """The solver's port of that name (`solve.ports.Inputs`)."""
+
+    def __init__(
+        self, session: Session, images: Images, binder: Binder, directories: dict[str, spec.Directory]
+    ) -> None:
+        self._session = session
+        self._images = images
+        self._binder = binder
+        self._directories = directories
+        self._stamps: dict[str, StampIndex] = {}
+        self._lock = threading.Lock()
+
+    def identity(self, op: ops.AnyOp) -> str:
+        """A source's identity without its bytes."""
+        if isinstance(op, ops.ImageOp):
+            return op.digest
+        if isinstance(op, (ops.HttpOp, ops.GitOp)):
+            from jettison.app.remote import identity
+
+            return identity(op, self._session.store, self._binder.secrets, self._session.cancel)
+        return ""
+
+    def local_digest(self, step: Step, index: int) -> tuple[str, tuple[KeyPart, ...]]:
+        """What a step reads of a local context."""
+        from jettison.tree.content import input_digest
+        from jettison.tree.view import DirectoryView
+
+        directory = self._directories[step.inputs[index]]
+        view = DirectoryView(directory.root, directory.ignore)
+        try:
+            found = input_digest(step.op, index, view, self._index(directory))
+        except JettisonError as error:
+            raise error.at(step.location) from None
+        return found.digest, found.parts
+
+    def stack_digest(self, step: Step, index: int, layers: tuple[str, ...]) -> str:
+        """What a step reads of a layer stack."""
+        tree = self._binder.tree(Result(id="", layers=layers), step=step.id)
+        try:
+            return self._digest(spec.DigestRequest(op=step.op, input=index, of=tree))
+        except JettisonError as error:
+            raise error.at(step.location) from None
+
+    def layer_digest(self, layer: str) -> str:
+        """A whole layer's content digest, remembered with it."""
+        known = self._session.store.layers.get(layer)
+        if known is not None and known.content_digest:
+            return known.content_digest
+        digest = self._digest(spec.SnapshotDigestRequest(snapshot=self._session.store.snapshot_path(layer)))
+        self._session.store.layers.learn(layer, content_digest=digest)
+        return digest
+
+    def save(self) -> None:
+        """Keep what was learnt of the contexts' files for the next build."""
+        for index in self._stamps.values():
+            index.save()
+
+    def _digest(self, request: spec.AnyRequest) -> str:
+        reply = self._session.keeper().ask(request, cancel=self._session.cancel)
+        if not isinstance(reply, spec.Digested):
+            raise InternalError(f"the keeper answered {type(reply).__name__}")
+        return reply.digest
+
+    def _index(self, directory: spec.Directory) -> StampIndex:
+        with self._lock:
+            if directory.root not in self._stamps:
+                self._stamps[directory.root] = StampIndex(self._session.store.stamps, directory.root)
+            return self._stamps[directory.root]

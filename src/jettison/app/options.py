@@ -1,0 +1,70 @@
+"""A request as the options of a lowering: platforms, build args, proxies. Pure but for the environment it is given."""
+
+from __future__ import annotations
+
+import os
+
+from jettison.app.request import BuildRequest
+from jettison.base.errors import UsageError
+from jettison.oci.platform import format_platform, host_platform, parse_platform
+from jettison.planning.graph import Plan
+from jettison.planning.needs import LowerOptions
+
+# Reference §1.4: predefined, injected into RUN only, in no key and no history.
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
+
+
+def platforms(request: BuildRequest) -> tuple[str, ...]:
+    """The platforms to build for, each once, in order; this machine's when none was named. Raises InputError."""
+    if not request.platforms:
+        return (format_platform(host_platform()),)
+    return tuple(dict.fromkeys(format_platform(parse_platform(text)) for text in request.platforms))
+
+
+def lower_options(request: BuildRequest, platform: str, count: int) -> LowerOptions:
+    """What one plan depends on beside the Dockerfile. Raises UsageError."""
+    if request.network not in ("default", "none", "host"):
+        raise UsageError(f"network mode {request.network!r} is not default, none or host")
+    return LowerOptions(
+        platform=platform,
+        build_platform=format_platform(host_platform()),
+        target=request.target,
+        build_args=given_args(request),
+        contexts=request.build_contexts,
+        labels=request.labels,
+        network=request.network,
+        extra_hosts=request.add_hosts,
+        shm_size_bytes=request.shm_size_bytes,
+        proxy_env=proxies(dict(os.environ)),
+        no_cache=request.no_cache,
+        no_cache_stages=request.no_cache_filter,
+        implicit_platform=not request.platforms,
+        show_platform=count > 1,
+    )
+
+
+def given_args(request: BuildRequest) -> dict[str, str]:
+    """Build args with a value: a bare name takes the environment's, and is not given when there is none."""
+    found = {}
+    for name, value in request.build_args.items():
+        text = os.environ.get(name) if value is None else value
+        if text is not None:
+            found[name] = text
+    if request.source_date_epoch is not None:
+        found.setdefault("SOURCE_DATE_EPOCH", str(request.source_date_epoch))
+    return found
+
+
+def proxies(environ: dict[str, str]) -> dict[str, str]:
+    """The proxy variables that are set, in both cases."""
+    return {name: environ[name] for upper in PROXIES for name in (upper, upper.lower()) if environ.get(name)}
+
+
+def epoch_of(plan: Plan) -> int | None:
+    """SOURCE_DATE_EPOCH in seconds: of the environment, a build arg or a global ARG. Raises UsageError."""
+    text = plan.source_date_epoch or ""
+    if not text:
+        return None
+    if not text.isdigit():
+        raise UsageError(f"SOURCE_DATE_EPOCH is seconds since 1970, not {text!r}")
+    return int(text)

@@ -1,0 +1,111 @@
+"""The record of a build: made of its plans, what became of their steps, and its events; kept in the store as JSON."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from jettison.app.outputs import rfc3339
+from jettison.app.session import Session
+from jettison.planning.graph import Plan, Step
+from jettison.record.fold import Fate, fates
+from jettison.record.model import AnyEvent, BuildRecord, ImageRecord, StepRecord, Warned
+from jettison.solve.run import SolveOutcome
+from jettison.store.records import BuildRow
+from jettison.store.store import Store
+
+EMPTY_OUTCOME = SolveOutcome(results={}, keys={}, verdicts={})
+
+
+def new_build_id() -> str:
+    """An id that sorts by time and is nobody else's."""
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.urandom(4).hex()}"
+
+
+class Finished(msgspec.Struct, frozen=True, kw_only=True):
+    """How a build ended."""
+
+    id: str
+    started_s: float
+    duration_ms: float
+    outcome: str
+    error: str = ""
+    images: tuple[ImageRecord, ...] = ()
+
+
+def build_record(
+    end: Finished,
+    plans: Sequence[Plan],
+    solved: Sequence[tuple[Plan, SolveOutcome]],
+    events: Sequence[AnyEvent],
+    session: Session,
+) -> BuildRecord:
+    """The record of one build. `plans` were made; `solved` are those that came through."""
+    outcomes = {id(plan): outcome for plan, outcome in solved}
+    folded = fates(events)
+    steps = [
+        _step(step, outcomes.get(id(plan), EMPTY_OUTCOME), folded.get(step.id, Fate()))
+        for plan in plans
+        for step in plan.steps
+    ]
+    return BuildRecord(
+        id=end.id,
+        started=rfc3339(int(end.started_s)),
+        duration_ms=end.duration_ms,
+        outcome=end.outcome,
+        error=end.error,
+        target=plans[0].target if plans else "",
+        platforms=tuple(plan.platform for plan in plans),
+        tier=session.tier() if end.outcome == "done" else "",
+        steps=tuple(steps),
+        images=end.images,
+        warnings=tuple(event.message for event in events if isinstance(event, Warned)),
+    )
+
+
+def _step(step: Step, outcome: SolveOutcome, fate: Fate) -> StepRecord:
+    key = outcome.keys.get(step.id)
+    result = outcome.results.get(step.id)
+    return StepRecord(
+        id=step.id,
+        display=step.display,
+        stage=step.stage,
+        place=str(step.location or ""),
+        inputs=step.inputs,
+        verdict=fate.verdict,
+        hit=fate.hit,
+        reason=fate.reason,
+        key=key.digest if key else "",
+        key_parts=key.parts if key else (),
+        duration_ms=fate.duration_ms,
+        layers=result.added if result else (),
+    )
+
+
+def write_record(store: Store, record: BuildRecord) -> str:
+    """Keep the record; its path."""
+    row = BuildRow(id=record.id, started=record.started, outcome=record.outcome, target=record.target)
+    return store.records.write(row, encode_record(record))
+
+
+def encode_record(record: BuildRecord) -> bytes:
+    """The record as JSON. Paths that are not UTF-8 are written with replacement characters."""
+    try:
+        return msgspec.json.encode(record)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_plain(msgspec.to_builtins(record)))
+
+
+def _plain(value: object) -> object:
+    match value:
+        case str():
+            return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        case dict():
+            return {_plain(key): _plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case _:
+            return value

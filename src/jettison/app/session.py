@@ -1,0 +1,64 @@
+"""What one command holds open: the store, and, only when something needs them, the keeper and the registry client."""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from jettison.store.store import Store
+
+if TYPE_CHECKING:
+    from jettison.registry.client import Registry
+    from jettison.sandbox.client import Keeper
+    from jettison.solve.ports import Cancel
+
+
+class Session:
+    """Opened once a command, closed with it: the keeper, and everything that it runs, ends then."""
+
+    def __init__(self, store: Store, *, isolation: str | None = None, cancel: Cancel | None = None) -> None:
+        self.store = store
+        self.cancel = cancel
+        self._isolation = isolation
+        self._keeper: Keeper | None = None
+        self._registry: Registry | None = None
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, home: str | None = None, *, isolation: str | None = None, cancel: Cancel | None = None) -> Self:
+        """Open the store at `home` (None: the user's own). Raises HostError."""
+        return cls(Store.open(home), isolation=isolation, cancel=cancel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            if self._keeper is not None:
+                self._keeper.close()
+        self.store.close()
+
+    def keeper(self) -> Keeper:
+        """The keeper, started when first asked for. Raises HostError where no isolation tier works."""
+        with self._lock:
+            if self._keeper is None:
+                from jettison.sandbox.client import Keeper
+
+                self._keeper = Keeper.start(self.store.root, self._isolation)
+            return self._keeper
+
+    def tier(self) -> str:
+        """The name of the tier in use, "" while no keeper was needed."""
+        return self._keeper.tier.name if self._keeper is not None else ""
+
+    def registry(self) -> Registry:
+        """The registry client, made when first asked for; urllib3 is imported by its first request."""
+        with self._lock:
+            if self._registry is None:
+                from jettison.registry.client import Registry
+
+                self._registry = Registry()
+            return self._registry
