@@ -5,8 +5,8 @@ The same answers are used to copy and to make a step's content key, so that a ke
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -17,6 +17,8 @@ from jettison.syntax.ignore import IgnoreMatcher
 from jettison.syntax.ignore_pattern import compile_pattern
 from jettison.tree.row import DIR, Row
 from jettison.tree.view import View, resolve
+
+T = TypeVar("T")
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -34,6 +36,14 @@ class Found(NamedTuple):
     row: Row
     below: str
     bridge: bool
+
+
+class Child(NamedTuple, Generic[T]):
+    """One thing directly below a directory, as a walk sees it: its path, and whatever it is `of`."""
+
+    path: str
+    is_dir: bool
+    of: T
 
 
 def matches(view: View, source: CopySource) -> list[Match]:
@@ -151,26 +161,42 @@ def below_pivot(source: CopySource) -> str:
 
 
 def walk(view: View, top: str, chosen: Filter) -> Iterator[Found]:
-    """What is taken below the directory `top`, in `tree.row.order`. No recursion: a tree may be as deep as it likes."""
-    todo = [(0, row) for row in reversed(view.entries(top))]
+    """What is taken below the directory `top`, in `tree.row.order`."""
     cut = len(top) + 1 if top else 0
-    waiting: list[tuple[int, Row]] = []  # directories left out so far, with their depths
+
+    def rows(path: str) -> list[Child[Row]]:
+        return [Child(row.path, row.type == DIR, row) for row in view.entries(path)]
+
+    for child, bridge in walk_children(rows, top, chosen):
+        yield Found(child.of, child.path[cut:], bridge)
+
+
+def walk_children(
+    listing: Callable[[str], list[Child[T]]], top: str, chosen: Filter
+) -> Iterator[tuple[Child[T], bool]]:
+    """`walk` over whatever `listing` gives of a directory, sorted; each with whether it is a bridge.
+
+    No recursion: a tree may be as deep as it likes.
+    """
+    cut = len(top) + 1 if top else 0
+    takes_all = chosen.takes_all
+    todo = [(0, child) for child in reversed(listing(top))]
+    waiting: list[tuple[int, Child[T]]] = []  # directories left out so far, with their depths
     while todo:
-        depth, row = todo.pop()
-        below = row.path[cut:]
+        depth, child = todo.pop()
         while waiting and waiting[-1][0] >= depth:
             waiting.pop()
-        if chosen.takes_all or chosen.takes(below):
+        if takes_all or chosen.takes(child.path[cut:]):
             for _, bridge in waiting:
-                yield Found(bridge, bridge.path[cut:], bridge=True)
+                yield bridge, True
             waiting.clear()
-            yield Found(row, below, bridge=False)
-        elif row.type == DIR and chosen.may_descend(below):
-            waiting.append((depth, row))
+            yield child, False
+        elif child.is_dir and chosen.may_descend(child.path[cut:]):
+            waiting.append((depth, child))
         else:
             continue
-        if row.type == DIR:
-            todo += [(depth + 1, child) for child in reversed(view.entries(row.path))]
+        if child.is_dir:
+            todo += [(depth + 1, below) for below in reversed(listing(child.path))]
 
 
 def check_kept(view: View, source: CopySource, start: Match) -> None:

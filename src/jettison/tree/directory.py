@@ -78,14 +78,14 @@ class DirectoryView:
         status = self._lstat(path)
         if status is None or not self.visible(path, stat.S_ISDIR(status.st_mode)):
             return None
-        return self._row(path, status)
+        return self.row_of(path, status)
 
     def entries(self, path: str) -> list[Row]:
         """See `View`."""
         rows = []
         for child, entry in self.scan(path):
             try:
-                rows.append(self._row(child, entry.stat(follow_symlinks=False)))
+                rows.append(self.row_of(child, entry.stat(follow_symlinks=False)))
             except _ABSENT:  # gone since
                 continue
         return rows
@@ -169,7 +169,8 @@ class DirectoryView:
         except OSError as error:
             raise self._unreadable(path, error) from error
 
-    def _row(self, path: str, status: os.stat_result) -> Row:
+    def row_of(self, path: str, status: os.stat_result) -> Row:
+        """The row of what is at `path`, of which `status` is known."""
         kind = _KINDS[stat.S_IFMT(status.st_mode)]
         where = self.where(path)
         target, device = "", (0, 0)

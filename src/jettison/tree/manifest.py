@@ -25,7 +25,7 @@ _HINT = "remove it with `jettison prune`, and build again"
 IdMap = tuple[tuple[int, int, int], ...]
 
 
-class Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Head(msgspec.Struct, frozen=True, kw_only=True):
     """What a snapshot is, beside its rows.
 
     `tier` and the id maps (inside, outside, count) say who wrote `files/`; empty maps: the ids on disk are the ids.

@@ -118,6 +118,10 @@ class StackView:
         """See `View`. Raises HostError for what no layer holds."""
         return f"{self._holder(path).files}/{path}"
 
+    def snapshot_of(self, path: str) -> str:
+        """The directory of the snapshot that holds what is at `path`. Raises HostError for what no layer holds."""
+        return self._holder(path).files.removesuffix("/files")
+
     def open(self, path: str) -> int:
         """See `View`."""
         where = self.where(path)
