@@ -180,6 +180,16 @@ def test_certificates_are_checked_on_this_machine_too(tmp_path) -> None:
         assert fetch_http(server.url, str(tmp_path / "out"), environ=environ, patience=BRISK).digest == sha(DATA)
 
 
+def test_through_a_proxy(tmp_path) -> None:
+    with Server(lambda _: Answer(body=b"far")) as proxy:
+        environ = {"HTTP_PROXY": proxy.url, "NO_PROXY": "other.invalid"}
+        found = fetch_http("http://far.invalid/x", str(tmp_path / "out"), environ=environ, patience=BRISK)
+        assert proxy.said[0].path == "http://far.invalid/x"
+        with pytest.raises(NetworkError, match="cannot be resolved"):
+            fetch_http("http://other.invalid/x", str(tmp_path / "out2"), environ=environ, patience=BRISK)
+    assert found.digest == sha(b"far")
+
+
 def test_nothing_is_overwritten(tmp_path) -> None:
     (tmp_path / "out").write_text("mine")
     with file_server() as server, pytest.raises(HostError, match="exists"):

@@ -168,7 +168,7 @@ class _Run:
             opened = self._wire.open(request)
         except (faults.HTTPError, OSError, ValueError) as error:
             return failure(error)
-        headers = {name.lower(): value for name, value in opened.headers.items()}
+        headers = {name.lower(): opened.headers[name] for name in opened.headers}  # repeated ones are joined
         if request.stream and opened.status in (200, 206):
             self._open = opened
             return Response(status=opened.status, headers=headers)
