@@ -25,8 +25,8 @@ from users import PYTHON, ROOT, User, ordinary_user
 __all__ = ["Sandbox", "ordinary_user", "sandbox"]
 
 APPLETS = (
-    "sh cat chmod chown cp echo env grep head hostname id ifconfig kill ln ls mkdir mknod mount mv nc ping ps pwd readlink"
-    " rm rmdir sed seq setsid sleep sort stat su sync tail test touch true umount uname wc wget yes"
+    "sh cat chmod chown cp dirname echo env grep head hostname id ifconfig kill ln ls mkdir mknod mount mv nc ping"
+    " ps pwd readlink rm rmdir sed seq setsid sleep sort stat su sync tail test touch true umount uname wc wget yes"
 )
 LIMIT_SECONDS = 60
 DRIVER = os.path.join(ROOT, "tests", "keeper_driver.py")
@@ -184,7 +184,9 @@ def sandbox(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     if os.getuid() != 0:
         pytest.skip("needs root")
     user: User | None = request.getfixturevalue("ordinary_user") if request.param == "rootless" else None
-    folder = os.path.join(user.home, f"store-{request.module.__name__}") if user else str(tmp_path_factory.mktemp("store"))
+    folder = (
+        os.path.join(user.home, f"store-{request.module.__name__}") if user else str(tmp_path_factory.mktemp("store"))
+    )
     os.makedirs(folder, exist_ok=True)
     made = Sandbox(folder, request.param, user)
     yield made

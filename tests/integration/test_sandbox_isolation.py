@@ -55,11 +55,11 @@ def test_the_hostname_is_buildkits_or_what_was_asked(sandbox: Sandbox) -> None:
 
 
 def test_dev_holds_what_docker_gives(sandbox: Sandbox) -> None:
-    result = sandbox.run("ls /dev; for f in fd stdout ptmx; do readlink /dev/$f; done; head -c3 /dev/zero | wc -c; echo x >/dev/null")
-    assert result.out.split() == (
-        "fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero".split()
-        + ["/proc/self/fd", "/proc/self/fd/1", "pts/ptmx", "3"]
+    result = sandbox.run(
+        "ls /dev; for f in fd stdout ptmx; do readlink /dev/$f; done; head -c3 /dev/zero | wc -c; echo x >/dev/null"
     )
+    names = "fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero"
+    assert " ".join(result.out.split()) == f"{names} /proc/self/fd /proc/self/fd/1 pts/ptmx 3"
 
 
 def test_no_device_that_a_step_makes_can_be_opened(sandbox: Sandbox) -> None:
@@ -124,7 +124,12 @@ def test_network_none_has_a_loopback_and_nothing_else(sandbox: Sandbox) -> None:
 def test_insecure_keeps_every_capability(sandbox: Sandbox) -> None:
     seen = status(sandbox, security="insecure")
     assert int(seen["CapEff"], 16) >> 21 & 1  # SYS_ADMIN
-    assert sandbox.run("mount -t tmpfs none /mnt2 2>&1 || mkdir /mnt2; mount -t tmpfs none /mnt2", security="insecure").code == 0
+    assert (
+        sandbox.run(
+            "mount -t tmpfs none /mnt2 2>&1 || mkdir /mnt2; mount -t tmpfs none /mnt2", security="insecure"
+        ).code
+        == 0
+    )
 
 
 PASSWD = "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1001:App:/home/app:/bin/sh\n"
@@ -147,7 +152,8 @@ def users(sandbox: Sandbox) -> str:
 
 @pytest.mark.parametrize(("user", "wanted"), USERS)
 def test_user_is_looked_up_in_the_tree(sandbox: Sandbox, users: str, user: str, wanted: str) -> None:
-    script = "sed -n 's/^Groups:[[:space:]]*//p' /proc/self/status; sed -n 's/^[UG]id:[[:space:]]*//p' /proc/self/status; echo $HOME"
+    fields = ("Groups", "Uid", "Gid")
+    script = "".join(f"sed -n 's/^{field}:[[:space:]]*//p' /proc/self/status; " for field in fields) + "echo $HOME"
     groups, uid, gid, home = sandbox.run(script, (users,), user=user).out.splitlines()
     assert f"{uid.split()[0]}:{gid.split()[0]}:{groups.strip()}:{home}" == wanted
 
@@ -179,8 +185,8 @@ EXEC_ERRORS = [
 
 @pytest.fixture(scope="module")
 def tools(sandbox: Sandbox) -> str:
-    script = "mkdir tool; cd tool; echo x > data; echo '#!/no/shell' > script; echo -e '\\x00\\x01' > junk; chmod +x script junk"
-    return sandbox.step(script)[0]
+    script = "mkdir tool; cd tool; echo x > data; echo '#!/no/shell' > script; echo -e '\\x00\\x01' > junk"
+    return sandbox.step(f"{script}; chmod +x script junk")[0]
 
 
 @pytest.mark.parametrize(("args", "code", "words"), EXEC_ERRORS)
@@ -202,6 +208,8 @@ def test_text_that_is_not_utf_8_arrives_as_it_is(sandbox: Sandbox) -> None:
     assert result.out == f"{strange} {strange}\n"
 
 
-@pytest.mark.parametrize(("script", "code"), [("exit 3", 3), ("(kill -TERM $BASHPID; sleep 9) & wait $!; exit $?", 143)])
+@pytest.mark.parametrize(
+    ("script", "code"), [("exit 3", 3), ("(kill -TERM $BASHPID; sleep 9) & wait $!; exit $?", 143)]
+)
 def test_exit_codes_are_a_shells(sandbox: Sandbox, script: str, code: int) -> None:
     assert sandbox.run(script.replace("$BASHPID", "$(sh -c 'echo $PPID')")).code == code

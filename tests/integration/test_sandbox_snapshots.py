@@ -1,4 +1,4 @@
-"""What a step leaves: rows and files, in the tiers root and rootless. The rows are those of what changed, and no more."""
+"""What a step leaves, in the tiers root and rootless: rows and files of what changed, and no more."""
 
 import os
 import stat
@@ -80,7 +80,12 @@ def test_only_what_changed_has_a_row_with_its_ancestors(sandbox: Sandbox, old: s
 
 def test_what_was_removed_is_deleted_in_rows_and_on_disk(sandbox: Sandbox, old: str) -> None:
     snapshot, _ = sandbox.step("rm gone; rm -r old/sub", (old,))
-    assert shape({row.path: row for row in read_rows(snapshot)}) == [". d implied", "gone -", "old d implied", "old/sub -"]
+    assert shape({row.path: row for row in read_rows(snapshot)}) == [
+        ". d implied",
+        "gone -",
+        "old d implied",
+        "old/sub -",
+    ]
     for path in ("gone", "old/sub"):
         status = os.lstat(os.path.join(snapshot, "files", path))
         assert stat.S_ISCHR(status.st_mode)
@@ -130,7 +135,7 @@ def test_a_new_link_to_an_old_file_is_a_file_of_its_own(sandbox: Sandbox, old: s
 
 
 def test_all_kinds_of_rows(sandbox: Sandbox, old: str) -> None:
-    script = "mkfifo() { mknod $1 p; }; mkfifo pipe; ln -s /a/b sym; chmod 4755 file; echo x > s; chown 1000:2000 s; chmod 2755 s"
+    script = "mknod pipe p; ln -s /a/b sym; chmod 4755 file; echo x > s; chown 1000:2000 s; chmod 2755 s"
     rows = changes(sandbox, old, script)
     assert shape(rows) == [". d implied", "file f", "pipe p", "s f", "sym l"]
     assert (rows["s"].mode, rows["s"].uid, rows["s"].gid) == (0o2755, 1000, 2000)
@@ -194,6 +199,7 @@ def test_a_stack_of_130_layers(sandbox: Sandbox) -> None:
 
 
 def test_a_deep_tree_and_many_files(sandbox: Sandbox, old: str) -> None:
-    script = "d=deep; for i in $(seq 400); do d=$d/dd; done; mkdir -p $d; echo x > $d/f; mkdir many; cd many; for i in $(seq 500); do echo $i > $i; done"
+    deep = "d=deep; for i in $(seq 400); do d=$d/dd; done; mkdir -p $d; echo x > $d/f"
+    script = f"{deep}; mkdir many; cd many; for i in $(seq 500); do echo $i > $i; done"
     rows = changes(sandbox, old, script)
     assert len(rows) == 1 + 401 + 1 + 1 + 500

@@ -74,7 +74,7 @@ class OnDisk:
         # A copy, since owners are 0:0 and the ignored is not there; and a step must not write to the user's files.
         out = self._new("context")
         path = self._flatten(bound.of, bound.source, out)
-        return msgspec.structs.replace(bound, of=spec.Tree((out,)), source=path[len(out) + len("/files") :])
+        return msgspec.structs.replace(bound, of=spec.Tree((out,)), source=path.removeprefix(f"{out}/files"))
 
     def _make_cache(self, bound: spec.BoundCache) -> None:
         if os.path.isdir(bound.directory):

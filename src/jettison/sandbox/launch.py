@@ -144,7 +144,7 @@ def _make_root(launch: Launch, points: Mountpoints) -> None:
         path = os.path.join(stage, f"script-{number}")
         bound.write(path, script.data.encode("utf-8", "surrogateescape"), 0o755)
         placed.append(bound.Placed(script.path, path, syscalls.MS_RDONLY | syscalls.MS_NODEV | syscalls.MS_NOSUID))
-    _change_root(root)
+    pivoted = _change_root(root)
     world.mount_proc(fresh=tier.fresh_proc)
     world.mount_dev(stage.lstrip("/"), request.shm_size_bytes)
     world.mount_sys(writable=insecure)
@@ -153,7 +153,8 @@ def _make_root(launch: Launch, points: Mountpoints) -> None:
     world.bind_names(stage.lstrip("/"), points)
     for each in placed:
         bound.attach(each, points)
-    syscalls.umount(".", syscalls.MNT_DETACH)
+    if pivoted:
+        syscalls.umount(".", syscalls.MNT_DETACH)
     os.chdir("/")
 
 
@@ -166,13 +167,24 @@ def staging(directory: str) -> tuple[str, str, str]:
     return root, stage, empty
 
 
-def _change_root(root: str) -> None:
-    """Make `root` the root; the working directory is the old one, which lies unseen over the new one till unmounted."""
+def _change_root(root: str) -> bool:
+    """Make `root` the root and the old one the working directory; whether that can be unmounted now.
+
+    Docker's filter refuses pivot_root even where it allows mount, and an initramfs has no root to pivot: there the new
+    root covers the old one, and `..` leads nowhere from it.
+    """
     old = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     os.chdir(root)
-    syscalls.pivot_root(".", ".")
+    try:
+        syscalls.pivot_root(".", ".")
+        pivoted = True
+    except OSError:
+        syscalls.mount(".", "/", None, syscalls.MS_MOVE)
+        os.chroot(".")
+        pivoted = False
     os.fchdir(old)
     os.close(old)
+    return pivoted
 
 
 def _loopback_up() -> None:

@@ -10,6 +10,7 @@ import msgspec
 
 from jettison.base.errors import HostError
 from jettison.sandbox import syscalls as kernel
+from jettison.sandbox.storage import remove_tree
 
 # Pinned, since distributions turn some on: with metacopy a chown leaves a file of zero bytes in the upper directory.
 # With userxattr the kernel turns the last two off by itself, and refuses redirect_dir=off.
@@ -56,6 +57,9 @@ def overlay(what: Overlay, target: str, methods: Sequence[Method] | None = None)
                 failure = error
                 if error.errno not in _UNKNOWN:
                     break
+                if what.work:  # an attempt may have marked it as used
+                    remove_tree(what.work)
+                    os.mkdir(what.work)
     raise HostError(f"an overlay cannot be mounted: {failure.strerror if failure else ''}") from failure
 
 
