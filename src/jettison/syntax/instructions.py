@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from jettison.syntax.blanks import SPACES
 from jettison.syntax.commands import parse_cmd, parse_entrypoint, parse_healthcheck, parse_run, parse_shell
 from jettison.syntax.flags import STRING, Flags
 from jettison.syntax.nodes import (
@@ -78,7 +79,7 @@ def parse_label(request: Request) -> Label:
 
 
 def parse_arg(request: Request) -> Arg:
-    Flags(request, {})
+    """Flags are dropped unseen, as the reference builder does here and with STOPSIGNAL."""
     return Arg(
         span=request.span,
         keyword=request.keyword,
@@ -119,13 +120,14 @@ def parse_user(request: Request) -> User:
 
 
 def parse_stopsignal(request: Request) -> Stopsignal:
-    signal = _only_argument(request)
+    if not request.args:
+        raise request.fail("STOPSIGNAL requires exactly one argument")
     return Stopsignal(
         span=request.span,
         keyword=request.keyword,
         original=request.original,
         comments=request.line.comments,
-        signal=signal,
+        signal=request.whole(),
     )
 
 
@@ -161,14 +163,14 @@ def parse_volume(request: Request) -> Volume:
     if not paths:
         raise request.fail("VOLUME requires at least one argument", "write VOLUME /data")
     for path in paths:
-        if not path.text.strip():
+        if not path.text.strip(SPACES):
             raise request.fail("VOLUME specified can not be an empty string", None, path.span)
     return Volume(
         span=request.span,
         keyword=request.keyword,
         original=request.original,
         comments=request.line.comments,
-        paths=tuple(Word(path.text.strip(), path.span) for path in paths),
+        paths=tuple(Word(path.text.strip(SPACES), path.span) for path in paths),
         exec_form=items is not None,
     )
 

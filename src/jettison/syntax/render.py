@@ -154,7 +154,8 @@ def _transfer(node: Transfer) -> _Parts:
     if node.exec_form:
         return _Parts(flags, _json([*sources, node.dest.text]))
     marks = [_mark(document) for document in node.heredocs]
-    return _Parts(flags, " ".join([*sources, *marks, node.dest.text]), node.heredocs)
+    # Marks first: between two words they could come to stand in a quote that spans both.
+    return _Parts(flags, " ".join([*marks, *sources, node.dest.text]), node.heredocs)
 
 
 def _mark(document: Heredoc) -> str:

@@ -112,5 +112,5 @@ def _without_heredocs(request: Request) -> list[Word]:
     return [
         request.word(start, end)
         for start, end in request.pieces()
-        if not any(placed.start < end and start < placed.end for placed in request.heredocs)
+        if not any(placed.start <= start and end <= placed.end for placed in request.heredocs)
     ]

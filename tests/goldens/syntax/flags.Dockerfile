@@ -9,3 +9,5 @@ RUN --mount=type=bind,target=/a,ro --mount=type=secret,id=s,"target=/a,b" --netw
 RUN --mount=type=cache,\
 target=/x --mount=Type=tmpfs,TARGET=$T go
 RUN --device=vendor.com/gpu=0 --network=host x
+ARG --dropped=1 a=b
+STOPSIGNAL --dropped 9
