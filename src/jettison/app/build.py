@@ -90,7 +90,7 @@ class _Build:
             for plan in self._plans:
                 self._solved.append((plan, self._solve(plan, contexts)))
             finisher = Finisher(
-                self._request, self._session, self._materials, self._images, self._emit, epoch_of(self._plans[0])
+                self._request, self._session, self._materials, self._images, self._emit, epoch=epoch_of(self._plans[0])
             )
             images = finisher.finish(self._solved)
         return BuildResult(images=images, record=self._finish("done", images=images))

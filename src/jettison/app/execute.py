@@ -71,7 +71,7 @@ class Executor:
         from jettison.app.remote import fetch
 
         with self._session.store.scratch() as directory:
-            fetch(op, directory, self._binder.secrets, cancel)
+            fetch(op, directory, self._session, self._binder.secrets, cancel)
             everything = ops.CopyOp(sources=(ops.CopySource(1, "/"),), dest="/", dest_is_dir=True)
             copied = spec.Directory(directory)
 

@@ -41,7 +41,7 @@ def bring(request: BuildRequest, session: Session, secrets: Secrets, root: str) 
     op = context_op(request.context)
     if isinstance(op, GitOp):
         os.mkdir(root)
-        fetch(op, root, secrets, session.cancel)
+        fetch(op, root, session, secrets, session.cancel)
         return _placed(request, root)
     return _from_url(request, session, secrets, op, root)
 
@@ -50,7 +50,7 @@ def _from_url(request: BuildRequest, session: Session, secrets: Secrets, op: Htt
     from jettison.app.remote import fetch
 
     with session.store.scratch() as aside:
-        fetch(op, aside, secrets, session.cancel)
+        fetch(op, aside, session, secrets, session.cancel)
         path = os.path.join(aside, op.filename)
         os.mkdir(root)
         try:
@@ -80,7 +80,7 @@ def _save(stream: BinaryIO, path: str) -> None:
 
 
 def _unpacked(path: str, root: str) -> bool:
-    """Unpack the file at `path` into `root` if it is a tar. Owners that we may not give are lost: contexts have none."""
+    """Unpack the file at `path` into `root` if it is a tar. Owners are lost where we may not give them."""
     from jettison.layer.unpack import unarchive
     from jettison.tree.disk import Disk
 

@@ -33,6 +33,7 @@ class Finisher:
         materials: Materials,
         images: Images,
         emit: Emitter,
+        *,
         epoch: int | None,
     ) -> None:
         self._request = request

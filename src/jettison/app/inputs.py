@@ -36,7 +36,7 @@ class Inputs:
         if isinstance(op, (ops.HttpOp, ops.GitOp)):
             from jettison.app.remote import identity
 
-            return identity(op, self._session.store, self._binder.secrets, self._session.cancel)
+            return identity(op, self._session, self._binder.secrets)
         return ""
 
     def local_digest(self, step: Step, index: int) -> tuple[str, tuple[KeyPart, ...]]:

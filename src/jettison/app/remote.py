@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from jettison.app.secrets import Secrets
+from jettison.app.session import Session
 from jettison.base.errors import InputError
 from jettison.planning.ops import GitOp, HttpOp
 from jettison.planning.remotes import git_source, is_http
@@ -19,7 +20,6 @@ from jettison.registry.fetch import (
 )
 from jettison.solve.ports import Cancel
 from jettison.store.remotes import RemoteFact
-from jettison.store.store import Store
 
 if TYPE_CHECKING:
     from jettison.registry.git import GitAuth
@@ -36,13 +36,16 @@ def context_op(url: str) -> HttpOp | GitOp:
     raise InputError(f"{url} is neither a git repository nor an HTTP address")
 
 
-def identity(op: HttpOp | GitOp, store: Store, secrets: Secrets, cancel: Cancel | None) -> str:
+def identity(op: HttpOp | GitOp, session: Session, secrets: Secrets) -> str:
     """What the source is now: a text that is equal exactly while its bytes are. Asked of the server every time."""
     if isinstance(op, GitOp):
         from jettison.registry.git import git_identity
 
-        return git_identity(op.remote, op.ref, checksum=op.checksum, auth=_git_auth(op.remote, secrets), cancel=cancel)
-    known = store.remotes.get(op.url)
+        auth = _git_auth(op.remote, secrets)
+        commit = git_identity(op.remote, op.ref, checksum=op.checksum, auth=auth, cancel=session.cancel)
+        session.commits[op] = commit
+        return commit
+    known = session.store.remotes.get(op.url)
     previous = (
         HttpIdentity(etag=known.etag, digest=known.digest, last_modified_s=known.last_modified_s) if known else None
     )
@@ -51,16 +54,19 @@ def identity(op: HttpOp | GitOp, store: Store, secrets: Secrets, cancel: Cancel 
         previous,
         authorization=_authorization(op.url, secrets),
         checksum=op.checksum,
-        cancel=cancel,
+        cancel=session.cancel,
     )
     if found != previous and op.checksum is None:
         fact = RemoteFact(etag=found.etag, digest=found.digest, last_modified_s=found.last_modified_s)
-        store.remotes.put(op.url, fact)
+        session.store.remotes.put(op.url, fact)
     return found.key
 
 
-def fetch(op: HttpOp | GitOp, directory: str, secrets: Secrets, cancel: Cancel | None) -> None:
-    """Put the source's files into `directory`: the file as `op.filename`, or the checkout's (its subdir's) files."""
+def fetch(op: HttpOp | GitOp, directory: str, session: Session, secrets: Secrets, cancel: Cancel | None) -> None:
+    """Put the source's files into `directory`: the file as `op.filename`, or the checkout's (its subdir's) files.
+
+    A checkout is of the commit that `identity` gave in this session: a ref may have moved since.
+    """
     if isinstance(op, GitOp):
         from jettison.registry.git import git_checkout
 
@@ -68,6 +74,7 @@ def fetch(op: HttpOp | GitOp, directory: str, secrets: Secrets, cancel: Cancel |
             op.remote,
             op.ref,
             directory,
+            commit=session.commits.get(op),
             subdir=op.subdir,
             keep_git_dir=op.keep_git_dir,
             submodules=op.submodules,

@@ -6,6 +6,7 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from jettison.planning.ops import GitOp
 from jettison.store.store import Store
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ class Session:
     def __init__(self, store: Store, *, isolation: str | None = None, cancel: Cancel | None = None) -> None:
         self.store = store
         self.cancel = cancel
+        self.commits: dict[GitOp, str] = {}  # what refs meant when this session first asked
         self._isolation = isolation
         self._keeper: Keeper | None = None
         self._registry: Registry | None = None

@@ -136,6 +136,15 @@ class Ingest:
         while view:
             view = view[self._file.write(view) :]
 
+    def restart(self) -> None:
+        """Begin anew: another server is asked for the whole blob."""
+        if self._file is None:
+            raise AssertionError("a blob is written within its block")
+        self._file.seek(0)
+        self._file.truncate()
+        self._hash = hashlib.sha256()
+        self.written = 0
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         file, self._file = self._file, None
         if file is None:
