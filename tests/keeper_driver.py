@@ -42,7 +42,8 @@ def _answer(keeper: client.Keeper, told: Told, sock: socket.socket) -> spec.AnyR
             cancel.set()
 
     try:
-        return keeper.ask(told.request, on_frame, cancel=cancel)
+        fds = (0, 1, 2) if isinstance(told.request, spec.RunRequest) and told.request.interactive else ()
+        return keeper.ask(told.request, on_frame, fds, cancel)
     except errors.JettisonError as error:
         return spec.Failed(kind=type(error).__name__, message=error.message, hint=error.hint)
 

@@ -22,7 +22,7 @@ from jettison.sandbox.frames import Reader, send
 from keeper_driver import Told
 from users import PYTHON, ROOT, User, ordinary_user
 
-__all__ = ["Sandbox", "ordinary_user", "sandbox"]
+__all__ = ["Sandbox", "busybox", "ordinary_user", "sandbox"]
 
 APPLETS = (
     "sh cat chmod chown cp dirname echo env grep head hostname id ifconfig kill ln ls mkdir mknod mount mv nc ping"
@@ -69,7 +69,7 @@ class Sandbox:
         self.isolation = isolation
         self.user = user
         self._numbers = iter(range(10**6))
-        self.base = self._busybox()
+        self.base = busybox(folder)
         if user:
             user.own(folder)
         ours, theirs = socket.socketpair()
@@ -85,14 +85,6 @@ class Sandbox:
                 env={**os.environ, "PYTHONPATH": paths, "HOME": user.home if user else "/root"},
             )
         ours.settimeout(LIMIT_SECONDS)
-
-    def _busybox(self) -> str:
-        files = os.path.join(self.folder, "base", "files")
-        os.makedirs(os.path.join(files, "bin"))
-        shutil.copy("/bin/busybox", os.path.join(files, "bin", "busybox"))
-        for name in APPLETS.split():
-            os.symlink("busybox", os.path.join(files, "bin", name))
-        return os.path.dirname(files)
 
     def path(self, kind: str) -> str:
         """A path in the store that does not exist."""
@@ -158,6 +150,16 @@ class Sandbox:
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
+
+
+def busybox(folder: str) -> str:
+    """A snapshot's directory in `folder` that holds nothing but busybox, and no manifest: a RUN needs none."""
+    files = os.path.join(folder, "base", "files")
+    os.makedirs(os.path.join(files, "bin"))
+    shutil.copy("/bin/busybox", os.path.join(files, "bin", "busybox"))
+    for name in APPLETS.split():
+        os.symlink("busybox", os.path.join(files, "bin", name))
+    return os.path.dirname(files)
 
 
 def library(user: User | None) -> str:

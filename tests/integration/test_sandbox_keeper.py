@@ -297,6 +297,7 @@ def test_where_proc_cannot_be_mounted_the_outer_one_is_bound(masked: Sandbox) ->
         masked.run("setsid sleep 33.22 & echo up; sleep 33.22", cancel_on=b"up")
     assert not any("33.22" in command_line(pid) for pid in filter(str.isdigit, os.listdir("/proc")))
     assert masked.run("exit 4").code == 4
+    assert masked.run("exit 9", interactive=True).code == 9
 
 
 def test_a_user_without_subordinate_ids_is_told_what_helps() -> None:

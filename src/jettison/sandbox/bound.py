@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
@@ -77,8 +78,17 @@ class OnDisk:
         return msgspec.structs.replace(bound, of=spec.Tree((out,)), source=path.removeprefix(f"{out}/files"))
 
     def _make_cache(self, bound: spec.BoundCache) -> None:
-        if os.path.isdir(bound.directory):
-            return
+        parent = os.path.dirname(bound.directory)
+        os.makedirs(parent, exist_ok=True)
+        lock = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # steps that share a new cache begin at once
+            if not os.path.isdir(bound.directory):
+                self._seed_cache(bound)
+        finally:
+            os.close(lock)
+
+    def _seed_cache(self, bound: spec.BoundCache) -> None:
         made = self._new("cache")
         if bound.seed is None:
             os.mkdir(made)
@@ -88,7 +98,6 @@ class OnDisk:
                 raise InputError(f"cache mount {bound.target}: {bound.seed_source} is not a directory")
         os.chown(made, bound.uid, bound.gid)
         os.chmod(made, bound.mode)
-        os.makedirs(os.path.dirname(bound.directory), exist_ok=True)
         os.rename(made, bound.directory)
 
     def _listen(self, bound: spec.BoundSocket) -> spec.BoundSocket:

@@ -37,6 +37,7 @@ def main(control_fd: str, driver: str, store_root: str, isolation: str) -> None:
     os.closerange(int(control_fd) + 1, os.sysconf("SC_OPEN_MAX"))
     os.set_inheritable(int(control_fd), False)
     os.umask(0o022)
+    os.chdir("/")
     control = socket.socket(fileno=int(control_fd))
     driver_fd = _driver(int(driver))
     state: Tier | spec.Failed | None

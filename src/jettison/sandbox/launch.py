@@ -16,7 +16,7 @@ import msgspec
 
 from jettison.base.errors import HostError, InputError, JettisonError
 from jettison.sandbox import bound, credentials, mount, spec, syscalls, world
-from jettison.sandbox.desk import failure
+from jettison.sandbox.desk import failure, host_error
 from jettison.sandbox.frames import send
 from jettison.sandbox.mountpoints import Mountpoints
 from jettison.sandbox.tier import Tier
@@ -85,8 +85,8 @@ def _live(launch: Launch, status: socket.socket) -> NoReturn:
         except JettisonError as error:
             send(status, failure(error))
         except OSError as error:
-            what = f"the step's sandbox cannot be set up: {error.filename or ''}: {error.strerror}"
-            send(status, failure(HostError(what)))
+            told = host_error(error)
+            send(status, failure(HostError(f"the step's sandbox cannot be set up: {told.message}", hint=told.hint)))
         except ValueError as error:  # a NUL in an argument, a nameless variable
             send(status, failure(InputError(f"the command cannot be run: {error}")))
         except Exception as error:  # noqa: BLE001 - the last place where a fault can be told
@@ -105,11 +105,11 @@ def _become_step(launch: Launch, status: socket.socket, parent: int) -> None:
     _enter(request.cwd, who)
     send(status, Ready(tuple(points.made)))
     if request.interactive:
-        _be_init(status)
+        parent = _be_init(status)
     _streams(launch.streams, who, own=not request.interactive)
     credentials.become(who.uid, who.gid, who.groups, all_capabilities=request.security == "insecure")
     # A system call filter would be installed here.
-    syscalls.die_with_parent(1 if request.interactive and launch.tier.fresh_proc else parent)
+    syscalls.die_with_parent(parent)
     _reset_signals()
     os.umask(0o022)
     send(status, execute(request.args, env))
@@ -212,14 +212,16 @@ def _enter(cwd: str, who: Identity) -> None:
         raise InputError(f"the working directory {cwd} cannot be entered: {error.strerror}") from error
 
 
-def _be_init(status: socket.socket) -> None:
+def _be_init(status: socket.socket) -> int:
     """For a person at a terminal: a process of ours stays as the first one, so that ^C reaches the program.
 
-    (The kernel keeps signals without a handler from a namespace's first process.) Returns in the program's process.
+    (The kernel keeps signals without a handler from a namespace's first process.) Returns in the program's process,
+    with the pid of that first one.
     """
+    parent = os.getpid()
     pid = os.fork()
     if pid == 0:
-        return
+        return parent
     status.close()
     while True:
         ended, raw = os.wait()

@@ -82,7 +82,7 @@ def _candidate(name: str) -> Tier:
 
 def _in_child(trial: Callable[[str], _Found], store_root: str) -> _Found:
     """Run `trial` on a scratch directory in a child, so that nothing it enters or mounts stays."""
-    directory = os.path.join(store_root, "tmp", f"probe-{os.getpid()}")
+    directory = os.path.join(store_root, "tmp", f"probe-{os.urandom(6).hex()}")
     try:
         os.makedirs(directory, 0o700)
     except OSError as error:

@@ -14,8 +14,10 @@ from jettison.sandbox.desk import Desk, Stopped, failure
 from jettison.sandbox.files import FILE_WORK
 from jettison.sandbox.frames import Reader, decoder, send
 from jettison.sandbox.run import run
-from jettison.sandbox.tier import Tier
+from jettison.sandbox.tier import ROOT, ROOTLESS, Tier
 
+# A tier is a value and the one who runs steps in it.
+RUNNERS: dict[str, Callable[[spec.RunRequest, Desk], spec.Reply]] = {ROOT: run, ROOTLESS: run}
 _STOPPED = 143  # how a child ends that was told to: 128 + SIGTERM
 
 
@@ -67,7 +69,7 @@ def handle(request: spec.AnyRequest, desk: Desk) -> spec.Reply:
         case spec.TierRequest():
             return spec.Placed(tier=desk.tier)
         case spec.RunRequest():
-            return run(request, desk)
+            return RUNNERS[desk.tier.name](request, desk)
         case spec.RemoveRequest():
             for path in request.paths:
                 storage.remove_tree(path)
