@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from jettison.base.errors import InputError
-from jettison.tree.row import DIR, Row, order
+from jettison.tree.row import DELETED, DIR, Row, order
 from jettison.tree.view import View
 
 NOWHERE = -1  # a placement without bytes from elsewhere
@@ -53,8 +53,6 @@ class Sheet:
                 self._fresh.add(path)
         elif old.type == DIR and row.type != DIR:
             self._clear(path)
-        if row.type == DIR and path in self._hiding:
-            placement = msgspec.structs.replace(placement, row=msgspec.structs.replace(row, opaque=True))
         self._placed[path] = placement
 
     def make_directories(self, path: str, mode: int, owner: tuple[int, int], mtime_ns: int) -> bool:
@@ -72,7 +70,10 @@ class Sheet:
         return made
 
     def placements(self) -> list[Placement]:
-        """All of them in `tree.row.order`, hard-link groups named by their first path."""
+        """All of them in `tree.row.order`, hard-link groups named by their first path, and what a directory that took
+        the place of another no longer shows as DELETED rows.
+        """
+        self._bury()
         ordered = sorted(self._placed.values(), key=lambda placement: order(placement.row.path))
         groups: dict[str, list[str]] = {}
         for placement in ordered:
@@ -81,6 +82,18 @@ class Sheet:
         if not groups:
             return ordered
         return [_grouped(placement, groups) if placement.row.link else placement for placement in ordered]
+
+    def _bury(self) -> None:
+        todo = [path for path in self._hiding if path in self._placed]
+        while todo:
+            path = todo.pop()
+            if self._placed[path].row.type != DIR:
+                continue
+            for row in self._base.entries(path):
+                if row.path not in self._placed:
+                    self._placed[row.path] = Placement(Row(row.path, DELETED))
+                elif row.type == DIR:
+                    todo.append(row.path)
 
     def _is_hidden(self, path: str) -> bool:
         parts = path.split("/")
