@@ -22,6 +22,7 @@ from jettison.syntax.nodes import (
     ShellForm,
 )
 from jettison.syntax.quoting import quoted
+from jettison.syntax.regex import lazy
 from jettison.syntax.request import Request
 from jettison.syntax.suggest import did_you_mean
 
@@ -37,9 +38,9 @@ _HEALTH_FLAGS: Table = {
     "start-interval": STRING,
     "retries": STRING,
 }
-_FIRST = re.compile(rf"([^{SPACE_CLASS}]*)[{SPACE_CLASS}]*")
-_VARIABLE = re.compile(r"\$.", re.DOTALL)
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}\Z")
+_FIRST = lazy(rf"([^{SPACE_CLASS}]*)[{SPACE_CLASS}]*")
+_VARIABLE = lazy(r"\$.", re.DOTALL)
+_INTEGER = lazy(r"[+-]?[0-9]{1,18}\Z")
 
 
 def json_args(request: Request, text: str) -> tuple[str, ...] | None:

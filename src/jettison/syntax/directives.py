@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 
 from jettison.base.errors import Diagnostic
@@ -11,10 +9,11 @@ from jettison.base.span import Source, Span
 from jettison.syntax.blanks import SPACES
 from jettison.syntax.lines import Lines
 from jettison.syntax.nodes import Directive
+from jettison.syntax.regex import lazy
 
 NAMES = ("syntax", "escape", "check")
 
-_BODY = re.compile(r"[ \t\n\f\r]*([a-zA-Z][a-zA-Z0-9]*)[ \t\n\f\r]*=[ \t\n\f\r]*(.+?)[ \t\n\f\r]*\Z")
+_BODY = lazy(r"[ \t\n\f\r]*([a-zA-Z][a-zA-Z0-9]*)[ \t\n\f\r]*=[ \t\n\f\r]*(.+?)[ \t\n\f\r]*\Z")
 
 
 def read_directives(lines: Lines) -> tuple[Directive, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from jettison.syntax.regex import lazy
 
 _UNITS = {
     "ns": 1,
@@ -14,7 +14,7 @@ _UNITS = {
     "m": 60_000_000_000,
     "h": 3_600_000_000_000,
 }
-_TERM = re.compile(r"([0-9]*)(?:\.([0-9]*))?(ns|us|µs|μs|ms|s|m|h)?")
+_TERM = lazy(r"([0-9]*)(?:\.([0-9]*))?(ns|us|µs|μs|ms|s|m|h)?")
 _MAX_NS = 2**63 - 1
 
 

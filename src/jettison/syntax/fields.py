@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
+from jettison.syntax.regex import lazy
 
-_FIELD = re.compile(r'"((?:[^"]++|"")*+)"|([^",]*+)')
+_FIELD = lazy(r'"((?:[^"]++|"")*+)"|([^",]*+)')
 
 
 def split_fields(text: str) -> list[str]:

@@ -13,6 +13,7 @@ import msgspec
 
 from jettison.syntax.blanks import SPACE_CLASS
 from jettison.syntax.nodes import Flag, Word
+from jettison.syntax.regex import lazy
 from jettison.syntax.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -24,12 +25,12 @@ STRINGS = "strings"  # may be given several times
 
 Table = dict[str, str]
 
-_SPACES = re.compile(f"[{SPACE_CLASS}]*")
-_FLAG = re.compile(
+_SPACES = lazy(f"[{SPACE_CLASS}]*")
+_FLAG = lazy(
     rf"--(?:[^{SPACE_CLASS}'\"\\]++|\\.|\\\Z|'(?:[^'\\]++|\\.)*+(?:'|\\?\Z)|\"(?:[^\"\\]++|\\.)*+(?:\"|\\?\Z))*+",
     re.DOTALL,
 )
-_QUOTING = re.compile(r"\\(.)|['\"\\]", re.DOTALL)
+_QUOTING = lazy(r"\\(.)|['\"\\]", re.DOTALL)
 
 
 class RawFlag(msgspec.Struct):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from jettison.base.errors import InputError
+from jettison.syntax.regex import lazy
 
-_PIECE = re.compile(r"\\(.)|\*+|\?|\[|[^\\*?\[]+|\\", re.DOTALL)
-_WILD = re.compile(r"(?:\\.|[^\\*?\[])*[*?\[]", re.DOTALL)
-_RANGE = re.compile(r"(\\.|[^\\\]\-])(?:-(\\.|[^\\\]\-]))?", re.DOTALL)
+_PIECE = lazy(r"\\(.)|\*+|\?|\[|[^\\*?\[]+|\\", re.DOTALL)
+_WILD = lazy(r"(?:\\.|[^\\*?\[])*[*?\[]", re.DOTALL)
+_RANGE = lazy(r"(\\.|[^\\\]\-])(?:-(\\.|[^\\\]\-]))?", re.DOTALL)
 
 _compiled: dict[str, re.Pattern[str]] = {}
 _MAX_COMPILED = 500

@@ -10,18 +10,19 @@ from jettison.base.errors import Diagnostic
 from jettison.syntax.blanks import SPACE_CLASS
 from jettison.syntax.lines import Lines, LogicalLine
 from jettison.syntax.nodes import Heredoc
+from jettison.syntax.regex import lazy
 from jettison.syntax.words import Expander, ExpansionError, split_parts
 
 INSTRUCTIONS = frozenset({"RUN", "COPY", "ADD"})
 
 # Whatever the escape directive says, a heredoc's line is read with backslash, as the shell will read it.
-_TOKEN = re.compile(
+_TOKEN = lazy(
     rf"(?:[^{SPACE_CLASS}'\"\\]++|\\.|\\\Z|'[^']*+'|\"(?:[^\"\\]++|\\.)*+\"|['\"])++",
     re.DOTALL,
 )
-_MARK = re.compile(r"([0-9]*)<<(-?)([^<]*)\Z", re.DOTALL)
-_BLANK_BEHIND = re.compile(rf"[0-9]*<<[{SPACE_CLASS}]")
-_TABS = re.compile(r"^\t+", re.MULTILINE)
+_MARK = lazy(r"([0-9]*)<<(-?)([^<]*)\Z", re.DOTALL)
+_BLANK_BEHIND = lazy(rf"[0-9]*<<[{SPACE_CLASS}]")
+_TABS = lazy(r"^\t+", re.MULTILINE)
 
 
 class Placed(msgspec.Struct, frozen=True):

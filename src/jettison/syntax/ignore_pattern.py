@@ -10,9 +10,10 @@ from jettison.base.errors import InputError
 from jettison.syntax import glob
 from jettison.syntax.blanks import SPACES
 from jettison.syntax.cleanpath import clean
+from jettison.syntax.regex import lazy
 
-_WILD = re.compile(r"[*?\[\]\\]")
-_PIECES = re.compile(r"(?:\\.|[^\\*]|\*(?!\*))+|\*\*/?", re.DOTALL)
+_WILD = lazy(r"[*?\[\]\\]")
+_PIECES = lazy(r"(?:\\.|[^\\*]|\*(?!\*))+|\*\*/?", re.DOTALL)
 _DEPTH = r"(?:[^/]*/)*?"  # any number of components, each with its `/`
 
 

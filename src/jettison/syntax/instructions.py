@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from jettison.syntax.blanks import SPACES
@@ -25,11 +24,12 @@ from jettison.syntax.nodes import (
 )
 from jettison.syntax.pairs import arg_names, pairs_of
 from jettison.syntax.quoting import quoted
+from jettison.syntax.regex import lazy
 from jettison.syntax.request import FaultError, Request
 from jettison.syntax.suggest import did_you_mean
 from jettison.syntax.transfer import json_words, parse_add, parse_copy
 
-_STAGE_NAME = re.compile(r"[a-z][a-z0-9\-_.]*\Z")
+_STAGE_NAME = lazy(r"[a-z][a-z0-9\-_.]*\Z")
 
 
 def parse_from(request: Request) -> From:

@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 
 from jettison.syntax.blanks import SPACES
+from jettison.syntax.regex import lazy
 
-ITEM = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+ITEM = lazy(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 
-_SURROGATE = re.compile(r"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?:\\u[dD][c-fC-F][0-9a-fA-F]{2})?|[c-fC-F][0-9a-fA-F]{2})")
-_RAW_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_SURROGATE = lazy(r"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?:\\u[dD][c-fC-F][0-9a-fA-F]{2})?|[c-fC-F][0-9a-fA-F]{2})")
+_RAW_SURROGATE = lazy(r"[\ud800-\udfff]")
 
 
 class NotStringsError(ValueError):

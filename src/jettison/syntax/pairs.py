@@ -7,10 +7,11 @@ import re
 from jettison.syntax.blanks import SPACE_CLASS
 from jettison.syntax.nodes import ArgName, Pair, Word
 from jettison.syntax.quoting import quoted
+from jettison.syntax.regex import lazy
 from jettison.syntax.request import Request
 
 _TOKEN = {
-    escape: re.compile(
+    escape: lazy(
         rf"(?:[^{SPACE_CLASS}'\"{re.escape(escape)}]++|{re.escape(escape)}.|'[^']*+'?"
         rf"|\"(?:[^\"{re.escape(escape)}]++|{re.escape(escape)}.)*+\"?|{re.escape(escape)}\Z)++",
         re.DOTALL,

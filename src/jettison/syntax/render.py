@@ -37,11 +37,12 @@ from jettison.syntax.nodes import (
     Word,
     Workdir,
 )
+from jettison.syntax.regex import lazy
 
 Flags = list[tuple[str, str | None]]
 
-_FLAG_QUOTED = re.compile(r"([\s'\"\\])")
-_FLAG_QUOTED_HARD = re.compile(r"([\s'\"\\$])")
+_FLAG_QUOTED = lazy(r"([\s'\"\\])")
+_FLAG_QUOTED_HARD = lazy(r"([\s'\"\\$])")
 
 
 class _Parts(msgspec.Struct):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from jettison.base.errors import Diagnostic
@@ -12,10 +11,11 @@ from jettison.syntax.flags import RawFlag, split_flags
 from jettison.syntax.heredoc import Placed
 from jettison.syntax.lines import LogicalLine
 from jettison.syntax.nodes import Word
+from jettison.syntax.regex import lazy
 
-_KEYWORD = re.compile(f"[^{BLANK_CLASS}]*")
-_WORD = re.compile(f"[^{BLANK_CLASS}]+")
-_BLANK = re.compile(f"[{BLANK_CLASS}]+")
+_KEYWORD = lazy(f"[^{BLANK_CLASS}]*")
+_WORD = lazy(f"[^{BLANK_CLASS}]+")
+_BLANK = lazy(f"[{BLANK_CLASS}]+")
 
 
 class FaultError(Exception):

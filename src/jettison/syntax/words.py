@@ -12,16 +12,17 @@ from collections.abc import Callable
 from jettison.syntax import patterns
 from jettison.syntax.blanks import SPACE_CLASS
 from jettison.syntax.quoting import quoted
+from jettison.syntax.regex import lazy
 
 Scope = Callable[[str], "str | None"]
 
 MAX_DEPTH = 100  # of ${x:-${y:-…}}: deeper is an attack, and would exhaust Python's stack
 
-_PLAIN = {escape: re.compile(rf"[^$'\"{re.escape(escape)}]+") for escape in "\\`"}
-_IN_QUOTES = {escape: re.compile(rf"[^$\"{re.escape(escape)}]+") for escape in "\\`"}
-_SPECIAL = {escape: re.compile(rf"[$'\"{re.escape(escape)}]") for escape in "\\`"}
-_NAME = re.compile(r"[0-9]+|[@*#?\-$!]|[^\W\d]\w*")
-_BLANKS = re.compile(f"[{SPACE_CLASS}]+")
+_PLAIN = {escape: lazy(rf"[^$'\"{re.escape(escape)}]+") for escape in "\\`"}
+_IN_QUOTES = {escape: lazy(rf"[^$\"{re.escape(escape)}]+") for escape in "\\`"}
+_SPECIAL = {escape: lazy(rf"[$'\"{re.escape(escape)}]") for escape in "\\`"}
+_NAME = lazy(r"[0-9]+|[@*#?\-$!]|[^\W\d]\w*")
+_BLANKS = lazy(f"[{SPACE_CLASS}]+")
 
 
 class ExpansionError(ValueError):
