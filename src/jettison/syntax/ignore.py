@@ -14,7 +14,7 @@ import msgspec
 from jettison.base.errors import InputError
 from jettison.syntax.blanks import SPACES
 from jettison.syntax.cleanpath import clean
-from jettison.syntax.ignore_pattern import Pattern, compile_pattern
+from jettison.syntax.ignore_pattern import NAME, NAME_WILD, PATH, PATH_WILD, Pattern, compile_pattern
 
 _MAX_REMEMBERED = 20_000  # verdicts on directories kept at a time
 
@@ -66,10 +66,11 @@ class IgnoreMatcher:
         self._patterns = tuple(patterns)
         compiled = [compile_pattern(text) for text in self._patterns]
         self._shows = tuple(pattern.shows for pattern in compiled)
-        self._exact: dict[str, int] = {
-            pattern.text: index for index, pattern in enumerate(compiled) if pattern.regex is None and pattern.text
-        }
-        self._wild, self._wild_index = _alternatives(compiled)
+        numbered = list(enumerate(compiled))
+        self._exact = {p.match: index for index, p in numbered if p.kind == PATH}
+        self._names = {p.match: index for index, p in numbered if p.kind == NAME}
+        self._wild, self._wild_index = _alternatives(numbered, PATH_WILD)
+        self._wild_name, self._wild_name_index = _alternatives(numbered, NAME_WILD)
         self._reshowing = [(index, pattern) for index, pattern in enumerate(compiled) if pattern.shows]
         self._directories: dict[str, int] = {"": -1}
 
@@ -98,24 +99,24 @@ class IgnoreMatcher:
 
     def _verdict(self, path: str) -> int:
         """The greatest index of a pattern that matches `path` or a parent of it; -1 for none."""
-        parent, slash, _ = path.rpartition("/")
-        above = self._directories.get(parent, None) if slash else -1
-        if above is None:
-            above = self._verdict(parent)
+        parent, slash, name = path.rpartition("/")
+        best = self._directories.get(parent, None) if slash else -1
+        if best is None:
+            best = self._verdict(parent)
             if len(self._directories) >= _MAX_REMEMBERED:
                 self._directories.clear()
-            self._directories[parent] = above
-        own = self._exact.get(path, -1)
-        if self._wild is not None:
-            found = self._wild.match(path)
-            if found:
-                own = max(own, self._wild_index[found.lastindex or 0])
-        return max(own, above)
+            self._directories[parent] = best
+        best = max(best, self._exact.get(path, -1), self._names.get(name, -1))
+        if self._wild is not None and (found := self._wild.match(path)):
+            best = max(best, self._wild_index[found.lastindex or 0])
+        if self._wild_name is not None and (found := self._wild_name.match(name)):
+            best = max(best, self._wild_name_index[found.lastindex or 0])
+        return best
 
 
-def _alternatives(patterns: list[Pattern]) -> tuple[re.Pattern[str] | None, list[int]]:
-    """One expression for all patterns with wildcards, the last first, and the pattern index of each group."""
-    wild = [(index, pattern.regex) for index, pattern in enumerate(patterns) if pattern.regex is not None]
+def _alternatives(patterns: list[tuple[int, Pattern]], kind: str) -> tuple[re.Pattern[str] | None, list[int]]:
+    """One expression for all patterns of a kind, the last first, and the pattern index of each group."""
+    wild = [(index, pattern.match) for index, pattern in patterns if pattern.kind == kind]
     if not wild:
         return None, []
     wild.reverse()

@@ -17,12 +17,20 @@ _PIECES = lazy(r"(?:\\.|[^\\*]|\*(?!\*))+|\*\*/?", re.DOTALL)
 _DEPTH = r"(?:[^/]*/)*?"  # any number of components, each with its `/`
 
 
+# What `Pattern.match` is compared with.
+PATH = "path"  # a whole path, as it is
+NAME = "name"  # the last component, as it is
+PATH_WILD = "path, as an expression"
+NAME_WILD = "name, as an expression"
+
+
 class Pattern(msgspec.Struct, frozen=True):
-    """`text` is cleaned and without its `!`. `regex` None: the text matches itself alone. `shows`: it had a `!`."""
+    """`text` is cleaned, without its `!`; `shows`: it had one. `match` is a text or an expression, as `kind` says."""
 
     text: str
     shows: bool
-    regex: str | None
+    kind: str
+    match: str
 
     def reaches_below(self, directory: list[str]) -> bool:
         """Whether this pattern could match something below the directory with these components."""
@@ -33,7 +41,7 @@ class Pattern(msgspec.Struct, frozen=True):
             part = parts[number]
             if "**" in part:
                 return True
-            if part != name and (self.regex is None or not glob.match(part, name)):
+            if part != name and (self.kind == PATH or not glob.match(part, name)):
                 return False
         return len(parts) > len(directory)
 
@@ -47,17 +55,20 @@ def compile_pattern(text: str) -> Pattern:
         raise InputError('illegal exclusion pattern: "!"', hint="name what is to be kept behind the `!`")
     body = clean(body) if body else ""
     if not _WILD.search(body):
-        return Pattern(body, shows, None)
+        return Pattern(body, shows, PATH, body or "\0")  # what no path can be
     glob.regex_of(body)  # malformed patterns end here
-    return Pattern(body, shows, _regex(body))
+    name = body[3:]
+    if body.startswith("**/") and "/" not in name and "**" not in name:
+        wild = _WILD.search(name) is not None
+        return Pattern(body, shows, NAME_WILD if wild else NAME, glob.regex_of(name) if wild else name)
+    return Pattern(body, shows, PATH_WILD, _regex(body))
 
 
 def _regex(body: str) -> str:
     """The pattern's expression. `**` takes any number of components, and at the end whatever follows."""
     if body.startswith("**") and not _WILD.search(body[2:]):
-        # The reference builder compares the end of the path here: `**x` takes `ax` too, and `**/x` also a bare `x`.
-        tail = re.escape(body[2:])
-        return f".*{tail}" if not body.startswith("**/") else f"{_DEPTH}{re.escape(body[3:])}"
+        # The reference builder compares the end of the path here: `**x` takes `ax` too.
+        return f"{_DEPTH}{re.escape(body[3:])}" if body.startswith("**/") else f".*{re.escape(body[2:])}"
     expression = ""
     within_depth = False
     for piece in _PIECES.findall(body):
