@@ -59,7 +59,7 @@ class Executor:
 
     def _copy(self, step: Step, op: ops.AnyOp, inputs: Inputs, cancel: Cancel) -> tuple[str, ...]:
         readables = tuple(self._binder.readable(step, index, inputs) for index in range(1, len(inputs)))
-        tree = self._binder.tree(inputs[0], files=False, step=step.id)
+        tree = self._binder.tree(inputs[0], files=_looks_up_names(op), step=step.id)
 
         def request(out: str) -> spec.CopyRequest:
             return spec.CopyRequest(op=op, tree=tree, inputs=readables, out=out, epoch=self._epoch)
@@ -120,6 +120,12 @@ class Executor:
                 raise failed(reply.exit_code)
             case _:
                 raise InternalError(f"the keeper answered {type(reply).__name__}")
+
+
+def _looks_up_names(op: ops.AnyOp) -> bool:
+    """Whether a COPY or WORKDIR reads the passwd and group files of the tree that it writes to; else rows will do."""
+    text = op.user if isinstance(op, ops.MkdirOp) else (op.chown or "") if isinstance(op, ops.CopyOp) else ""
+    return not all(part.isdigit() for part in text.split(":") if part)
 
 
 def _shown(step: Step, emit: Emit, tail: deque[str]) -> OnFrame:
