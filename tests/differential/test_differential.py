@@ -32,6 +32,11 @@ def build(case: harness.Case, builder: Project, folder: str) -> str:
     return out
 
 
+def assert_alike(expected: images.Tree, actual: images.Tree) -> None:
+    found = images.differences(expected, actual)
+    assert not found, "\n".join(found)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_image_is_what_the_record_says(name: str, builder: Project, base: harness.Base, tmp_path: str) -> None:
     case = harness.case(name)
@@ -39,7 +44,7 @@ def test_image_is_what_the_record_says(name: str, builder: Project, base: harnes
     config, tree = harness.comparable(out, base, harness.over(case))
     expected_config, expected_tree = harness.expected(case, base)
     assert config == expected_config
-    assert images.differences(expected_tree, tree) == []
+    assert_alike(expected_tree, tree)
 
 
 @pytest.mark.root
@@ -56,7 +61,7 @@ def test_image_is_the_same_for_an_ordinary_user(
     config, tree = harness.comparable(out, base, harness.over(case))
     expected_config, expected_tree = harness.expected(case, base)
     assert config == expected_config
-    assert images.differences(expected_tree, tree) == []
+    assert_alike(expected_tree, tree)
 
 
 @pytest.mark.parametrize("name", CASES)
