@@ -37,13 +37,14 @@ class _Step:
     def __init__(self, request: spec.RunRequest, desk: Desk) -> None:
         self._request = request
         self._desk = desk
-        self._upper, self._work, self._mounts_at, self._snapshot = (
-            os.path.join(request.scratch, name) for name in ("upper", "work", "mounts", "snapshot")
+        self._work, self._mounts_at, self._snapshot = (
+            os.path.join(request.scratch, name) for name in ("work", "mounts", "snapshot")
         )
+        self._upper = os.path.join(self._snapshot, "files")
         self._lowers = tuple(os.path.join(path, "files") for path in request.tree.snapshots)
 
     def run(self) -> spec.Reply:
-        for path in (self._upper, self._work, self._mounts_at, self._snapshot):
+        for path in (self._work, self._mounts_at, self._snapshot, self._upper):
             os.mkdir(path)
         if self._lowers:
             copy_root(self._lowers[-1], self._upper)
@@ -124,12 +125,12 @@ class _Step:
         if self._lowers and is_untouched(self._upper, self._lowers[-1]):
             return False
         mount.private_namespace()
+        places = launch.staging(self._mounts_at)
         try:
-            base = LiveView(self._mount_base())
+            base = LiveView(self._mount_base(*places))
             return commit(
-                self._upper,
-                base,
                 self._snapshot,
+                base,
                 self._request.out,
                 namespace=tier.overlay_namespace,
                 head=head_of(tier),
@@ -137,9 +138,8 @@ class _Step:
         finally:
             syscalls.umount(self._mounts_at, syscalls.MNT_DETACH)
 
-    def _mount_base(self) -> str:
+    def _mount_base(self, root: str, stage: str, empty: str) -> str:
         """What was there before, as the kernel shows it: the cost is that of the paths looked up, not of the image."""
-        root, stage, empty = launch.staging(self._mounts_at)
         if not self._lowers:
             return empty
         what = mount.Overlay(

@@ -148,18 +148,17 @@ def is_untouched(upper: str, below: str) -> bool:
     return (one.st_mode, one.st_uid, one.st_gid) == (two.st_mode, two.st_uid, two.st_gid)
 
 
-def commit(upper: str, base: LiveView, stage: str, out: str, *, namespace: str, head: Head) -> bool:
-    """Make the snapshot `out` of an upper directory that nobody writes to any more; False when nothing changed.
+def commit(stage: str, base: LiveView, out: str, *, namespace: str, head: Head) -> bool:
+    """Make the snapshot `out` of the directory `stage`, on the same filesystem; False when nothing changed.
 
-    `base` shows the tree below. `stage` is an empty directory on the same filesystem: the snapshot is put together
-    there and renamed. `namespace` is that of the overlay's marks: trusted or user. The upper directory is used up.
+    In it lies `files`, an upper directory that nobody writes to any more, and nothing else. `base` shows the tree
+    below; `namespace` is that of the overlay's marks: trusted or user.
     """
-    rows = Scan(upper, base, namespace).rows()
+    rows = Scan(os.path.join(stage, "files"), base, namespace).rows()
     if not rows:
         return False
     write_rows(stage, rows)
     write_head(stage, head)
-    os.rename(upper, os.path.join(stage, "files"))
     os.rename(stage, out)
     return True
 
