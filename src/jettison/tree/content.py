@@ -72,11 +72,14 @@ class _Line(msgspec.Struct, gc=False):
     digest: str = ""
 
 
-def input_digest(op: AnyOp, number: int, view: View, index: DigestIndex | None = None) -> ContentDigest:
+def input_digest(
+    op: AnyOp, number: int, view: View, index: DigestIndex | None = None, *, now_ns: int | None = None
+) -> ContentDigest:
     """Of what `op` reads of its input number `number`, which is `view`: names, modes, owners, sizes, types, links,
-    devices, attributes, bytes. `index` spares reading files of a DirectoryView. Raises InputError for a missing path.
+    devices, attributes, bytes. `index` spares reading files of a DirectoryView; `now_ns` is the moment of the
+    scan, after which a file may still change under the same stamp. Raises InputError for a missing path.
     """
-    reader = _context_reader(view, index) if isinstance(view, DirectoryView) else _Reader(view)
+    reader = _reader(view, index, now_ns)
     lines: list[_Line] = []
     for match, chosen, whole in _read_by(op, number, view):
         lines += reader.lines(match, chosen, whole=whole)
@@ -192,11 +195,11 @@ class _Reader:
 class _ContextReader(_Reader):
     """The same of a live directory, with the least possible work for a file whose stamp is known."""
 
-    def __init__(self, view: DirectoryView, index: DigestIndex) -> None:
+    def __init__(self, view: DirectoryView, index: DigestIndex, began_ns: int) -> None:
         super().__init__(view)
         self._directory = view
         self._index = index
-        self._began_ns = time.time_ns()
+        self._began_ns = began_ns
         self._stamps: dict[str, Stamp] = {}
 
     def _below(self, match: Match, chosen: Filter) -> Iterator[_Line]:
@@ -271,8 +274,10 @@ class _ContextReader(_Reader):
         return (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_mode)
 
 
-def _context_reader(view: DirectoryView, index: DigestIndex | None) -> _Reader:
-    return _ContextReader(view, index) if index is not None else _Reader(view)
+def _reader(view: View, index: DigestIndex | None, now_ns: int | None) -> _Reader:
+    if index is None or not isinstance(view, DirectoryView):
+        return _Reader(view)
+    return _ContextReader(view, index, time.time_ns() if now_ns is None else now_ns)
 
 
 def with_xattrs(digest: str, xattrs: tuple[tuple[str, bytes], ...]) -> str:
