@@ -25,9 +25,9 @@ class Source(msgspec.Struct, frozen=True):
     text: str
 
     def line(self, number: int) -> str:
-        """The text of line `number` (from 1) without its line end; empty beyond the end."""
-        lines = self.text.splitlines()
-        return lines[number - 1] if 0 < number <= len(lines) else ""
+        """The text of line `number` (from 1) without its line end; empty beyond the end. Only `\\n` ends a line."""
+        lines = self.text.split("\n")
+        return lines[number - 1].removesuffix("\r") if 0 < number <= len(lines) else ""
 
 
 MAX_SHOWN_LINES = 4

@@ -113,7 +113,8 @@ def _asked(work: Work, ref: str, written: str, platform: str, span: Span, *, cho
         return msgspec.structs.replace(_scratch(work, platform), config=config, counted=True)
     op = ImageOp(ref=ref, platform=platform, digest=answer.digest)
     shown = written if ref.startswith(LAYOUT) else familiar(ref)
-    display = f"FROM {ref}" if "@" in ref else f"FROM {ref}@{answer.digest}"
+    named = written if ref.startswith(LAYOUT) else ref  # a layout's directory is this machine's business
+    display = f"FROM {named}" if "@" in named else f"FROM {named}@{answer.digest}"
     step = work.steps.source(f"image:{shown}@{platform}", op, display, work.location(span))
     return Base(tree=step, config=config, platform=platform, lineage=(step,))
 
