@@ -91,26 +91,29 @@ def build(named: list[str]) -> dict[str, Any]:
 def print_stages(record: dict[str, Any]) -> None:
     """Each step under its stage: what happened, and how long it took."""
     print("\nStages")
-    stage = None
+    stages: dict[str, list[dict[str, Any]]] = {}
     for step in record.get("steps", ()):
-        if step.get("stage", "") != stage:
-            stage = step.get("stage", "")
-            print(f"  {stage or 'sources'}")
-        took = f"{step.get('duration_ms', 0) / 1000:7.2f} s" if step["verdict"] == "ran" else "         "
-        print(f"    {step['verdict']:<7}{took}  {step['display'][:96]}")
+        name = (
+            step["display"].removeprefix("[").partition(" ")[0].rstrip("]")
+        )  # a base belongs to the stage that starts from it
+        stages.setdefault(step.get("stage") or name, []).append(step)
+    for stage, steps in stages.items():
+        print(f"  {stage}")
+        for step in steps:
+            took = f"{step.get('duration_ms', 0) / 1000:7.2f} s" if step["verdict"] == "ran" else " " * 9
+            print(f"    {step['verdict']:<8}{took}  {step['display'].split('@sha256:')[0][:100]}")
 
 
 def print_layers(record: dict[str, Any]) -> None:
-    """The image's layers with their sizes, and the step that made each."""
+    """The image's layers with their sizes, and the step that made each. A base's size is compressed."""
     made_by = {step["id"]: step["display"] for step in record.get("steps", ())}
     for image in record.get("images", ()):
         layers = image.get("layers", ())
         print(f"\nImage {IMAGE}  {image['config_digest'][:19]}  {image['platform']}")
         for layer in layers:
             size = layer.get("tar_bytes") or layer.get("size_bytes", 0)
-            print(
-                f"  {human(size):>9}  {layer['diff_id'][7:19]}  {made_by.get(layer.get('step', ''), 'the base')[:84]}"
-            )
+            by = made_by.get(layer.get("step", ""), "the base (compressed)")
+            print(f"  {human(size):>9}  {layer['diff_id'][7:19]}  {by[:84]}")
         total = sum(layer.get("tar_bytes") or layer.get("size_bytes", 0) for layer in layers)
         print(f"  {human(total):>9}  in {len(layers)} layers")
 
