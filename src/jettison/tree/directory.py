@@ -153,12 +153,16 @@ class DirectoryView:
     def _is_real(self, path: str) -> bool:
         """Whether `path` is a directory and no symlink is on the way to it."""
         real = self._real.get(path)
-        if real is None:
-            real = False
-            if self._is_real(path.rpartition("/")[0]):
-                status = self._lstat(path)
-                real = status is not None and stat.S_ISDIR(status.st_mode)
-            self._real[path] = real
+        if real is not None:
+            return real
+        unknown = []
+        while path not in self._real:  # no recursion: a path may be as deep as it likes
+            unknown.append(path)
+            path = path.rpartition("/")[0]
+        real = self._real[path]
+        for below in reversed(unknown):
+            status = self._lstat(below) if real else None
+            real = self._real[below] = status is not None and stat.S_ISDIR(status.st_mode)
         return real
 
     def _lstat(self, path: str) -> os.stat_result | None:

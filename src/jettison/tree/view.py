@@ -151,8 +151,15 @@ class StackView:
     def _layers_of(self, path: str) -> tuple[_Layer, ...]:
         """The layers that show what they hold below the directory `path`, topmost first."""
         found = self._live.get(path)
-        if found is None:
-            found = self._live[path] = _above_opaque(path, self._layers_of(path.rpartition("/")[0]))
+        if found is not None:
+            return found
+        unknown = []
+        while path not in self._live:  # no recursion: a path may be as deep as it likes
+            unknown.append(path)
+            path = path.rpartition("/")[0]
+        found = self._live[path]
+        for below in reversed(unknown):
+            found = self._live[below] = _above_opaque(below, found)
         return found
 
     @staticmethod
@@ -168,7 +175,7 @@ class StackView:
                 if implied is not None and row.type != DIR:
                     break
                 return row
-            implied = implied or row  # it knows no better than the layer below, if that has it
+            implied = row  # it knows no better than the layer below, if that has it
         return _plain(implied) if implied is not None else None
 
 

@@ -211,6 +211,17 @@ def test_the_ignore_file_hides(tmp_path):
     assert view.hidden_by("missing.md") is None
 
 
+def test_paths_may_be_deep(tmp_path):
+    deep = "/".join(["d"] * 1500)
+    rows = [folder("/".join(["d"] * (n + 1))) for n in range(1500)]
+    view = StackView([layer(tmp_path / "s", *rows)])
+    assert view.row(deep).type == DIR
+    assert resolve(view, f"{deep}/x") == f"{deep}/x"
+    context = DirectoryView(directory(tmp_path / "c", {"f": ""}))
+    assert context.row(deep) is None
+    assert resolve(context, deep) == deep
+
+
 def test_where_bytes_lie(tmp_path):
     stack = StackView([snapshot(tmp_path / "s", {"d/f": "644 0:0 xyz"})])
     with open(stack.open("d/f"), "rb") as file:
