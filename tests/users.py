@@ -5,6 +5,7 @@ Run by Debian's own Python: the interpreter that runs the suite may lie below ro
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import grp
 import hashlib
@@ -22,6 +23,7 @@ from project import Project
 
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 PYTHON = "/usr/bin/python3"
+PREFIX = "jettison-test-"
 VENVS = "/var/tmp/jettison-tests"  # readable by everybody, unlike a checkout or a cache below root's home
 
 
@@ -93,10 +95,8 @@ def remove(name: str) -> None:
 
 def venv() -> str:
     """A virtual environment of Debian's Python with jettison as `pip install .` puts it, anew when it changed."""
-    os.makedirs(VENVS, exist_ok=True)
     folder = os.path.join(VENVS, _source_digest())
-    with open(os.path.join(VENVS, "lock"), "w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _alone():
         if not os.path.exists(os.path.join(folder, "ready")):
             _forget_old()
             _run(PYTHON, "-m", "venv", folder)
@@ -145,15 +145,30 @@ def _run(*command: str) -> None:
         os.umask(umask)
 
 
-def _name(worker: str) -> str:
-    return f"jettison-{worker}"
+def _forget_dead() -> None:
+    """Users of runs of the suite that were killed: their names end with the id of a process that is gone."""
+    for entry in pwd.getpwall():
+        pid = entry.pw_name.removeprefix(PREFIX)
+        if entry.pw_name.startswith(PREFIX) and pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
+            remove(entry.pw_name)
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    os.makedirs(VENVS, exist_ok=True)
+    with open(os.path.join(VENVS, "lock"), "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="session")
-def ordinary_user(worker_id: str) -> Iterator[User]:
+def ordinary_user() -> Iterator[User]:
     """An ordinary user of this session's own, one a worker. Root makes it."""
     if os.getuid() != 0:
         pytest.skip("root makes the user")
-    user = make(_name(worker_id))
+    with _alone():
+        _forget_dead()
+        user = make(f"{PREFIX}{os.getpid()}")
     yield user
-    remove(user.name)
+    with _alone():
+        remove(user.name)

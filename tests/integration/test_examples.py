@@ -89,7 +89,7 @@ def test_node_example_again_is_all_cache_hits(project: Project) -> None:
     project.build().ok()
     with open(os.path.join(folder, "docs", "server.md"), "a", encoding="utf-8") as file:
         file.write("A page that the build context does not hold.\n")
-    assert {step["verdict"] for step in project.record()["steps"]} == {"cached"}
+    assert {step["verdict"] for step in project.record()["steps"]} <= {"cached", "unneeded"}
 
 
 @pytest.mark.network
