@@ -35,7 +35,7 @@ from jettison.tree.manifest import read_rows
 from jettison.tree.row import DIR, FILE, Row
 from jettison.tree.view import StackView, View
 
-MAX_PARTS = 200
+MAX_PARTS = 400
 _EVERYTHING = Filter(None, ())
 _FORMAT, _REGULAR = 0o170000, stat.S_IFREG
 _COARSE_NS = 50_000_000  # how far a filesystem's clock may lag behind

@@ -132,7 +132,7 @@ def _text(row, at):
     if row.type == SYMLINK:
         return f"-> {row.target}" if owner == "0:0" else f"-> {owner} {row.target}"
     rest = ""
-    if row.type == FILE:
+    if row.type == FILE and row.size:
         with open(at, "rb") as file:
             rest = file.read().decode()
     elif row.type == FIFO:
