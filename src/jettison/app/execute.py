@@ -124,8 +124,10 @@ class Executor:
 
 def _looks_up_names(op: ops.AnyOp) -> bool:
     """Whether a COPY or WORKDIR reads the passwd and group files of the tree that it writes to; else rows will do."""
-    text = op.user if isinstance(op, ops.MkdirOp) else (op.chown or "") if isinstance(op, ops.CopyOp) else ""
-    return not all(part.isdigit() for part in text.split(":") if part)
+    from jettison.tree.passwd import needs_names
+
+    text = op.user if isinstance(op, ops.MkdirOp) else op.chown if isinstance(op, ops.CopyOp) else None
+    return bool(text) and needs_names(text)
 
 
 def _shown(step: Step, emit: Emit, tail: deque[str]) -> OnFrame:
