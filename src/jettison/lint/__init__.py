@@ -1,1 +1,1 @@
-"""Build checks: one rule a file, reading syntax and plan only."""
+"""The build checks: what is legal in a Dockerfile, and yet most likely not meant. One rule a file in `rules`."""

@@ -1,0 +1,1 @@
+"""One rule a file; `jettison.lint.registry` knows them all."""
