@@ -127,7 +127,7 @@ def _looks_up_names(op: ops.AnyOp) -> bool:
     from jettison.tree.passwd import needs_names
 
     text = op.user if isinstance(op, ops.MkdirOp) else op.chown if isinstance(op, ops.CopyOp) else None
-    return bool(text) and needs_names(text)
+    return bool(text) and needs_names(text or "")
 
 
 def _shown(step: Step, emit: Emit, tail: deque[str]) -> OnFrame:
