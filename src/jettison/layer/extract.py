@@ -115,6 +115,7 @@ class Extraction:
         if not parts:
             self._describe_root(entry)
             return
+        _check_length(entry.name)  # before any directory of it is made
         parent, place = self._parent(parts, entry.name)
         name = parts[-1]
         if self.layer and name.startswith(WHITEOUT):
@@ -130,8 +131,7 @@ class Extraction:
             self._other(parent, name, path, entry, stream)
 
     def _count(self, path: str) -> None:
-        if len(path) > _MAX_PATH_BYTES or len(path.encode("utf-8", "surrogateescape")) > _MAX_PATH_BYTES:
-            raise InputError(f"the archive holds a path of more than {_MAX_PATH_BYTES} bytes")
+        _check_length(path)
         self._bytes_left -= _NODE_BYTES + len(path)
         if self._bytes_left < 0:
             raise InputError("the archive holds too many paths")
@@ -343,6 +343,11 @@ class Extraction:
             elif row.type == DIR:
                 at = f"{self.files}/{row.path}" if row.path else self.files
                 self.disk.finish_path(at, row)
+
+
+def _check_length(path: str) -> None:
+    if len(path) > _MAX_PATH_BYTES or len(path.encode("utf-8", "surrogateescape")) > _MAX_PATH_BYTES:
+        raise InputError(f"the archive holds a path of more than {_MAX_PATH_BYTES} bytes")
 
 
 def clean(name: str) -> list[str]:
