@@ -24,6 +24,12 @@ def run(args: list[str]) -> int:
     """Parse, build, print. Returns the exit code."""
     given = _parser().read(args)
     request = _request(given)
+    if given.check or given.call != "build":
+        from jettison.cli.call_show import answer, chosen_call
+
+        call = chosen_call(given.call, check=given.check)
+        if call.method != "build":
+            return answer(call, request)
     if given.push:
         raise UsageError("--push: pushing is not built yet", hint="-o type=oci,dest=app.tar and push it with skopeo")
     from jettison.app.build import build
@@ -173,6 +179,8 @@ def _parser() -> Parser:
         choices=PROGRESS,
         help="auto, plain, tty, quiet or rawjson",
     )
+    parser.flag("--check", help="look for what is legal and yet most likely not meant, and build nothing")
+    add("--call", metavar="METHOD", default="build", help="build, check, outline or targets[,format=json]")
     parser.flag("-q", "--quiet", help="print the image id alone")
     parser.flag("--load", help="keep the image in the local store (the default without -o)")
     parser.flag("--push", help="not built yet")
