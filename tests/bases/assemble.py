@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -14,6 +15,9 @@ from collections.abc import Iterator
 
 from bases import machine, recipes
 from bases.layout import Image
+
+
+_OLD_SECONDS = 14 * 86_400
 
 
 def cache_home() -> str:
@@ -37,6 +41,7 @@ def base(name: str) -> str:
 def _assemble(name: str, directory: str) -> None:
     recipe, parent = recipes.RECIPES[name]
     below = (base(parent),) if parent else ()
+    _forget_old(name)
     started = time.monotonic()
     print(f"assembling {name}", file=sys.stderr, flush=True)
     aside = tempfile.mkdtemp(dir=cache_home(), prefix="new-")
@@ -49,6 +54,14 @@ def _assemble(name: str, directory: str) -> None:
         shutil.rmtree(aside, ignore_errors=True)
         raise
     print(f"assembled {name} in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+
+
+def _forget_old(name: str) -> None:
+    """What earlier recipes of this base made, and what killed runs left, once nobody can be using it any more."""
+    old = re.compile(rf"(new-\w+|{re.escape(name.replace(':', '-'))}-[0-9a-f]{{16}})")
+    for entry in os.scandir(cache_home()):
+        if old.fullmatch(entry.name) and entry.stat().st_mtime < time.time() - _OLD_SECONDS:
+            shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def _key(name: str) -> str:
