@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from bases import machine, recipes
 from bases.layout import Image
 
-
 _OLD_SECONDS = 14 * 86_400
 
 
