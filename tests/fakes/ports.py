@@ -152,14 +152,14 @@ class Bench:
         self.events: list[AnyEvent] = []
         self.cancel = Flag()
 
-    def solve(self, plan: Plan, *, jobs: int = 4, **options: object) -> SolveOutcome:
+    def solve(self, *plans: Plan, jobs: int = 4, **options: object) -> SolveOutcome:
         """One solve; `events` and what the world counts begin anew."""
         self.events = []
         self.world.executed = []
         self.world.discarded = []
         self.world.stack_reads = []
         return solve(
-            plan,
+            *plans,
             cache=self.cache,
             inputs=self.world,
             executor=self.world,

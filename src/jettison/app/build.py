@@ -10,11 +10,11 @@ from jettison.app.cache import StoreCache
 from jettison.app.contexts import Contexts
 from jettison.app.emit import Emitter, Listener
 from jettison.app.execute import Executor
-from jettison.app.finish import Finisher
+from jettison.app.finish import NOTHING, Finisher, Made, Solved, check_outputs
 from jettison.app.images import Images
 from jettison.app.inputs import Inputs
 from jettison.app.materials import Materials
-from jettison.app.options import epoch_of, lower_options, platforms
+from jettison.app.options import epoch_of, is_multiple, lower_options, platforms
 from jettison.app.records import Finished, build_record, new_build_id, write_record
 from jettison.app.request import BuildRequest, BuildResult
 from jettison.app.secrets import Secrets
@@ -23,7 +23,8 @@ from jettison.base.errors import Cancelled, JettisonError
 from jettison.planning import ops
 from jettison.planning.graph import Plan
 from jettison.planning.lower import drive, lower
-from jettison.record.model import BuildFinished, BuildRecord, BuildStarted, ImageRecord, Warned
+from jettison.planning.merge import merge
+from jettison.record.model import BuildFinished, BuildRecord, BuildStarted, Warned
 from jettison.sandbox.spec import Directory
 from jettison.solve.ports import Cancel
 from jettison.solve.run import SolveOutcome, solve
@@ -39,6 +40,7 @@ def build(request: BuildRequest, *, on_event: Listener | None = None, cancel: Ca
 
     Raises a JettisonError: UsageError, DockerfileError, StepError, InputError, NetworkError, HostError or Cancelled.
     """
+    check_outputs(request)
     secrets = Secrets(request)
     secrets.check()
     emit = Emitter(on_event, secrets.masked())
@@ -70,8 +72,8 @@ class _Build:
         self._started_s = time.time()
         self._images = Images(session, pull=request.pull)
         self._materials = Materials(session, emit)
-        self._plans: list[Plan] = []
-        self._solved: list[tuple[Plan, SolveOutcome]] = []
+        self._plans: tuple[Plan, ...] = ()
+        self._outcome: SolveOutcome | None = None
 
     def run(self) -> BuildResult:
         try:
@@ -87,36 +89,39 @@ class _Build:
         with opened_contexts(self._request, self._session, self._secrets) as contexts:
             self._plans = self._planned(contexts)
             self._announce()
-            for plan in self._plans:
-                self._solved.append((plan, self._solve(plan, contexts)))
+            self._outcome = self._solve(contexts)
             finisher = Finisher(
                 self._request, self._session, self._materials, self._images, self._emit, epoch=epoch_of(self._plans[0])
             )
-            images = finisher.finish(self._solved)
-        return BuildResult(images=images, record=self._finish("done", images=images))
+            finished = finisher.finish(Solved(self._plans, self._outcome))
+        return BuildResult(images=finished.images, record=self._finish("done", finished=finished))
 
-    def _planned(self, contexts: Contexts) -> list[Plan]:
+    def _planned(self, contexts: Contexts) -> tuple[Plan, ...]:
+        """A plan a platform; what they share is one step."""
         dockerfile = parse_dockerfile(contexts.dockerfile)
         wanted = platforms(self._request)
-        return [
-            drive(lower(dockerfile, lower_options(self._request, platform, len(wanted))), self._images.resolve)
-            for platform in wanted
-        ]
+        several = is_multiple(self._request, wanted)
+        return merge(
+            [
+                drive(lower(dockerfile, lower_options(self._request, platform, several)), self._images.resolve)
+                for platform in wanted
+            ]
+        )
 
     def _announce(self) -> None:
-        steps = tuple((step.id, step.display) for plan in self._plans for step in plan.steps)
-        self._emit(BuildStarted(steps=steps))
+        steps = {step.id: step.display for plan in self._plans for step in plan.steps}
+        self._emit(BuildStarted(steps=tuple(steps.items())))
         for warning in dict.fromkeys(warning for plan in self._plans for warning in plan.warnings):
             self._emit(Warned(message=warning))
 
-    def _solve(self, plan: Plan, contexts: Contexts) -> SolveOutcome:
-        directories = _directories(plan, contexts)
+    def _solve(self, contexts: Contexts) -> SolveOutcome:
+        directories = _directories(self._plans, contexts)
         binder = Binder(self._session, self._materials, self._secrets, directories)
         inputs = Inputs(self._session, self._images, binder, directories)
-        executor = Executor(self._session, self._images, binder, epoch_of(plan))
+        executor = Executor(self._session, self._images, binder, epoch_of(self._plans[0]))
         try:
             return solve(
-                plan,
+                *self._plans,
                 cache=StoreCache(self._session.store),
                 inputs=inputs,
                 executor=executor,
@@ -130,7 +135,7 @@ class _Build:
         finally:
             inputs.save()
 
-    def _finish(self, outcome: str, error: str = "", images: tuple[ImageRecord, ...] = ()) -> BuildRecord:
+    def _finish(self, outcome: str, error: str = "", finished: Made = NOTHING) -> BuildRecord:
         duration = self._emit.elapsed_ms()
         self._emit(BuildFinished(duration_ms=duration, error=error))
         end = Finished(
@@ -139,17 +144,18 @@ class _Build:
             duration_ms=duration,
             outcome=outcome,
             error=error,
-            images=images,
+            images=finished.images,
+            index_digest=finished.index_digest,
         )
-        record = build_record(end, self._plans, self._solved, self._emit.events, self._session)
+        record = build_record(end, self._plans, self._outcome, self._emit.events, self._session)
         write_record(self._session.store, record)
         return record
 
 
-def _directories(plan: Plan, contexts: Contexts) -> dict[str, Directory]:
-    """The local contexts that a plan reads, by step id."""
+def _directories(plans: tuple[Plan, ...], contexts: Contexts) -> dict[str, Directory]:
+    """The local contexts that plans read, by step id."""
     found = {}
-    for step in plan.steps:
+    for step in (step for plan in plans for step in plan.steps):
         if isinstance(step.op, ops.LocalOp):
             found[step.id] = contexts.main if step.op.name == ops.CONTEXT else contexts.named[step.op.name]
     return found

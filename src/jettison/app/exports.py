@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 
+import msgspec
+
 from jettison.app.images import blob_fact
 from jettison.app.materials import Materials, each
 from jettison.app.outputs import BuiltImage, BuiltLayer
 from jettison.app.request import OutputSpec
 from jettison.app.session import Session
-from jettison.base.errors import InternalError, UsageError
+from jettison.base.errors import InternalError
 from jettison.export.layout import ExportedImage, ExportedLayer
 from jettison.oci.documents import Descriptor
 from jettison.oci.image import EMPTY_DIFF_ID, manifest_bytes, platform_of
@@ -23,11 +25,13 @@ FILES = ("local", "tar")
 class Exporter:
     """Writes outputs; fetches a base's blobs only here, when an output needs their bytes."""
 
-    def __init__(self, session: Session, materials: Materials, epoch: int | None) -> None:
+    def __init__(self, session: Session, materials: Materials, epoch: int | None, *, several: bool = False) -> None:
+        """`several`: the images are of platforms, even where there is one, and kept apart."""
         self._session = session
         self._store = session.store
         self._materials = materials
         self._epoch = epoch
+        self._several = several
 
     def export(self, images: tuple[BuiltImage, ...], output: OutputSpec, names: tuple[str, ...]) -> str:
         """Write one output; what was written, for people. `names` are whole references."""
@@ -46,7 +50,7 @@ class Exporter:
         if output.type == "docker":
             write_docker_archive(exported, names, dest, as_tar=output.as_tar)
         else:
-            write_layout(exported, names, dest, as_tar=output.as_tar)
+            write_layout(exported, names, dest, as_tar=output.as_tar, as_index=self._several)
         return f"wrote {output.dest or 'standard output'} ({output.type})"
 
     def exported(self, image: BuiltImage) -> ExportedImage:
@@ -78,25 +82,35 @@ class Exporter:
         return descriptor
 
     def _files(self, images: tuple[BuiltImage, ...], output: OutputSpec) -> str:
-        if len(images) != 1 and output.type == "tar":
-            raise UsageError("-o type=tar takes one platform", hint="use type=local: a directory a platform")
-        for image in images:
-            dest = output.dest if len(images) == 1 else os.path.join(output.dest, image.platform.replace("/", "_"))
-            self._tree(image, output.type, dest)
+        """Plain files; of several platforms each in a directory of its own."""
+        if output.type == "tar":
+            self._tar(images, output.dest)
+        for image in images if output.type == "local" else ():
+            dest = os.path.join(output.dest, directory_of(image.platform)) if self._several else output.dest
+            self._ask(spec.ExportRequest(tree=self._tree(image), dest=dest, form="dir", epoch=self._epoch))
         return f"wrote {output.dest or 'standard output'} ({output.type})"
 
-    def _tree(self, image: BuiltImage, form: str, dest: str) -> None:
-        directories = self._materials.directories(image.stack)
-        to_stdout = form == "tar" and dest in ("", "-")
+    def _tar(self, images: tuple[BuiltImage, ...], dest: str) -> None:
+        named = tuple((directory_of(image.platform), self._tree(image)) for image in images) if self._several else ()
         with self._store.scratch() as aside:
-            path = f"{aside}/rootfs.tar" if to_stdout else os.path.abspath(dest)
-            request = spec.ExportRequest(
-                tree=spec.Tree(directories), dest=path, form="tar" if form == "tar" else "dir", epoch=self._epoch
-            )
-            self._session.keeper().ask(request, cancel=self._session.cancel)
-            if to_stdout:
+            path = f"{aside}/rootfs.tar" if dest in ("", "-") else dest
+            tree = spec.Tree(()) if named else self._tree(images[0])
+            self._ask(spec.ExportRequest(tree=tree, dest=path, form="tar", epoch=self._epoch, named=named))
+            if dest in ("", "-"):
                 _pour(path)
                 os.unlink(path)
+
+    def _tree(self, image: BuiltImage) -> spec.Tree:
+        return spec.Tree(self._materials.directories(image.stack))
+
+    def _ask(self, request: spec.ExportRequest) -> None:
+        request = msgspec.structs.replace(request, dest=os.path.abspath(request.dest))
+        self._session.keeper().ask(request, cancel=self._session.cancel)
+
+
+def directory_of(platform: str) -> str:
+    """`linux_arm64`: where the files of one platform among several go (reference §2.3)."""
+    return platform.replace("/", "_")
 
 
 def _is_base(layer: BuiltLayer) -> bool:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 
+import msgspec
+
 from jettison.app.emit import Emitter
 from jettison.app.exports import ARCHIVES, FILES, Exporter
 from jettison.app.images import Images
 from jettison.app.materials import Materials
+from jettison.app.options import is_multiple, platforms
 from jettison.app.outputs import HASH_ONLY, Assembler, BuiltImage, Packer, Packing
 from jettison.app.request import BuildRequest, OutputSpec
 from jettison.app.session import Session
 from jettison.base.digest import digest_of
-from jettison.oci.image import manifest_bytes
+from jettison.oci.image import index_bytes, manifest_bytes, manifest_descriptor, platform_of
 from jettison.oci.reference import parse_reference
 from jettison.planning import ops
 from jettison.planning.graph import Plan
@@ -20,7 +23,31 @@ from jettison.record.model import ExportFinished, ExportStarted, ImageRecord
 from jettison.solve.run import SolveOutcome
 from jettison.store.names import NamedImage
 
-Solved = list[tuple[Plan, SolveOutcome]]
+
+class Solved(msgspec.Struct, frozen=True):
+    """The plans, one a platform, and the outcome of the one solve of them all."""
+
+    plans: tuple[Plan, ...]
+    outcome: SolveOutcome
+
+
+class Made(msgspec.Struct, frozen=True, kw_only=True):
+    """What a build made: the images as the record has them, and the digest of their index."""
+
+    images: tuple[ImageRecord, ...] = ()
+    index_digest: str = ""
+
+
+NOTHING = Made()
+
+
+def check_outputs(request: BuildRequest) -> None:
+    """Refuse before anything is built what could not be written after it. Raises UsageError, and InputError."""
+    several = is_multiple(request, platforms(request))
+    if several and any(output.type == "docker" for output in request.outputs):
+        from jettison.export.docker_archive import too_many
+
+        raise too_many()
 
 
 class Finisher:
@@ -41,11 +68,12 @@ class Finisher:
         self._images = images
         self._emit = emit
         self._epoch = epoch
+        self._several = is_multiple(request, platforms(request))
         self._assembler = Assembler(session, Packer(session, materials), self._epoch)
-        self._exporter = Exporter(session, materials, self._epoch)
+        self._exporter = Exporter(session, materials, self._epoch, several=self._several)
 
-    def finish(self, solved: Solved) -> tuple[ImageRecord, ...]:
-        """Every output, in order; the images as the record has them. Names are set last: what is named is whole."""
+    def finish(self, solved: Solved) -> Made:
+        """Every output, in order; what was made. Names are set last: what is named is whole."""
         outputs = self._request.outputs or (OutputSpec(type="image"),)
         tags = tuple(str(parse_reference(tag)) for tag in self._request.tags)
         made: dict[Packing, tuple[BuiltImage, ...]] = {}
@@ -55,12 +83,12 @@ class Finisher:
             elif output.type in FILES:
                 self._write(self._built(solved, Packing(), made) if made else self._unpacked(solved), output, tags)
         if all(output.type in (*FILES, "cacheonly") for output in outputs) and not tags:
-            return self._records(next(iter(made.values()), ()), ())
+            return self._made(next(iter(made.values()), ()), ())
         kept = next((output for output in outputs if output.type == "image"), None)
         images = self._built(solved, self._naming(kept, made), made)
         names = tuple(dict.fromkeys((*tags, *(str(parse_reference(n)) for n in (kept.names if kept else ())))))
         self._name(images, names)
-        return self._records(images, names)
+        return self._made(images, names)
 
     def _packing(self, output: OutputSpec) -> Packing:
         return Packing(output.compression, self._epoch if output.rewrite_timestamp else None)
@@ -75,7 +103,7 @@ class Finisher:
         self, solved: Solved, packing: Packing, made: dict[Packing, tuple[BuiltImage, ...]]
     ) -> tuple[BuiltImage, ...]:
         if packing not in made:
-            made[packing] = tuple(self._image(plan, outcome, packing) for plan, outcome in solved)
+            made[packing] = tuple(self._image(plan, solved.outcome, packing) for plan in solved.plans)
         return made[packing]
 
     def _image(self, plan: Plan, outcome: SolveOutcome, packing: Packing) -> BuiltImage:
@@ -85,7 +113,7 @@ class Finisher:
 
     def _unpacked(self, solved: Solved) -> tuple[BuiltImage, ...]:
         """Images for outputs of plain files: the stack is enough, nothing is packed or hashed."""
-        return tuple(self._assembler.stack_alone(plan, outcome.results) for plan, outcome in solved)
+        return tuple(self._assembler.stack_alone(plan, solved.outcome.results) for plan in solved.plans)
 
     def _write(self, images: tuple[BuiltImage, ...], output: OutputSpec, tags: tuple[str, ...]) -> None:
         names = tuple(str(parse_reference(name)) for name in output.names) or tags
@@ -104,8 +132,8 @@ class Finisher:
         if entries:
             store.names.put(*entries)
 
-    def _records(self, images: tuple[BuiltImage, ...], names: tuple[str, ...]) -> tuple[ImageRecord, ...]:
-        return tuple(
+    def _made(self, images: tuple[BuiltImage, ...], names: tuple[str, ...]) -> Made:
+        records = tuple(
             ImageRecord(
                 platform=image.platform,
                 config_digest=image.config_digest,
@@ -115,6 +143,7 @@ class Finisher:
             )
             for image in images
         )
+        return Made(images=records, index_digest=_index_digest(images) if self._several else "")
 
 
 def _named(image: BuiltImage, name: str) -> NamedImage:
@@ -127,12 +156,26 @@ def _named(image: BuiltImage, name: str) -> NamedImage:
     )
 
 
-def _manifest_digest(image: BuiltImage) -> str:
-    """The manifest's digest, "" while not every layer has a blob."""
+def _manifest(image: BuiltImage) -> bytes:
+    """The manifest, b"" while not every layer has a blob."""
     descriptors = [layer.descriptor for layer in image.layers if layer.descriptor is not None]
-    if len(descriptors) < len(image.layers):
+    if len(descriptors) < len(image.layers) or not image.config:
+        return b""
+    return manifest_bytes(image.config, descriptors)
+
+
+def _manifest_digest(image: BuiltImage) -> str:
+    manifest = _manifest(image)
+    return digest_of(manifest) if manifest else ""
+
+
+def _index_digest(images: tuple[BuiltImage, ...]) -> str:
+    """The digest of the index that an export writes; "" while an image has no manifest."""
+    manifests = [(_manifest(image), image) for image in images]
+    if not images or not all(manifest for manifest, _ in manifests):
         return ""
-    return digest_of(manifest_bytes(image.config, descriptors))
+    entries = [manifest_descriptor(manifest, platform=platform_of(image.document)) for manifest, image in manifests]
+    return digest_of(index_bytes(entries))
 
 
 def _blobs(image: BuiltImage) -> tuple[str, ...]:

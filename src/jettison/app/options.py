@@ -9,6 +9,7 @@ from jettison.base.errors import UsageError
 from jettison.oci.platform import format_platform, host_platform, parse_platform
 from jettison.planning.graph import Plan
 from jettison.planning.needs import LowerOptions
+from jettison.planning.remotes import go_bool
 
 # Reference §1.4: predefined, injected into RUN only, in no key and no history.
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
@@ -21,7 +22,12 @@ def platforms(request: BuildRequest) -> tuple[str, ...]:
     return tuple(dict.fromkeys(format_platform(parse_platform(text)) for text in request.platforms))
 
 
-def lower_options(request: BuildRequest, platform: str, count: int) -> LowerOptions:
+def is_multiple(request: BuildRequest, wanted: tuple[str, ...]) -> bool:
+    """Whether the result is an index of images: several platforms, or BUILDKIT_MULTI_PLATFORM says so of one."""
+    return len(wanted) > 1 or go_bool(given_args(request).get("BUILDKIT_MULTI_PLATFORM", "")) is True
+
+
+def lower_options(request: BuildRequest, platform: str, several: bool) -> LowerOptions:
     """What one plan depends on beside the Dockerfile. Raises UsageError."""
     if request.network not in ("default", "none", "host"):
         raise UsageError(f"network mode {request.network!r} is not default, none or host")
@@ -39,7 +45,7 @@ def lower_options(request: BuildRequest, platform: str, count: int) -> LowerOpti
         no_cache=request.no_cache,
         no_cache_stages=request.no_cache_filter,
         implicit_platform=not request.platforms,
-        show_platform=count > 1,
+        show_platform=several,
     )
 
 

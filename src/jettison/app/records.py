@@ -17,7 +17,7 @@ from jettison.solve.run import SolveOutcome
 from jettison.store.records import BuildRow
 from jettison.store.store import Store
 
-EMPTY_OUTCOME = SolveOutcome(results={}, keys={}, verdicts={})
+_NO_OUTCOME = SolveOutcome(results={}, keys={}, verdicts={})
 
 
 def new_build_id() -> str:
@@ -34,23 +34,20 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str
     error: str = ""
     images: tuple[ImageRecord, ...] = ()
+    index_digest: str = ""
 
 
 def build_record(
     end: Finished,
     plans: Sequence[Plan],
-    solved: Sequence[tuple[Plan, SolveOutcome]],
+    outcome: SolveOutcome | None,
     events: Sequence[AnyEvent],
     session: Session,
 ) -> BuildRecord:
-    """The record of one build. `plans` were made; `solved` are those that came through."""
-    outcomes = {id(plan): outcome for plan, outcome in solved}
+    """The record of one build. `outcome` is that of the one solve of all plans, None when it failed."""
     folded = fates(events)
-    steps = [
-        _step(step, outcomes.get(id(plan), EMPTY_OUTCOME), folded.get(step.id, Fate()))
-        for plan in plans
-        for step in plan.steps
-    ]
+    planned = {step.id: step for plan in plans for step in plan.steps}
+    steps = [_step(step, outcome or _NO_OUTCOME, folded.get(step.id, Fate())) for step in planned.values()]
     return BuildRecord(
         id=end.id,
         started=rfc3339(int(end.started_s)),
@@ -62,6 +59,7 @@ def build_record(
         tier=session.tier() if end.outcome == "done" else "",
         steps=tuple(steps),
         images=end.images,
+        index_digest=end.index_digest,
         warnings=tuple(event.message for event in events if isinstance(event, Warned)),
     )
 

@@ -45,7 +45,9 @@ def run(args: list[str]) -> int:
         raise
     _write_files(given, result)
     if given.quiet:
-        print(result.images[0].config_digest if result.images else "")
+        from jettison.cli.metadata import image_id
+
+        print(image_id(result))
     return 0
 
 
@@ -72,10 +74,10 @@ def _cancel_on_signals() -> threading.Event:
 
 
 def _write_files(given: Namespace, result: BuildResult) -> None:
-    from jettison.cli.metadata import metadata_json
+    from jettison.cli.metadata import image_id, metadata_json
 
     if given.iidfile and result.images:
-        _write(given.iidfile, result.images[0].config_digest.encode(), "--iidfile")
+        _write(given.iidfile, image_id(result).encode(), "--iidfile")
     if given.metadata_file:
         _write(given.metadata_file, metadata_json(result), "--metadata-file")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jettison.cli.arguments import Parser, human_bytes
 
-DESCRIPTION = """List the images of the local store: name, id, age, size (of the layers, uncompressed)."""
+DESCRIPTION = """List the images of the local store: name, platform, id, age, size (of the layers, uncompressed)."""
 
 
 def run(args: list[str]) -> int:
@@ -26,13 +26,16 @@ def run(args: list[str]) -> int:
             print(msgspec.json.encode(image).decode())
     else:
         _table(
-            [(image.name, image.config_digest[7:19], image.created, human_bytes(image.size_bytes)) for image in images]
+            [
+                (image.name, image.platform, image.config_digest[7:19], image.created, human_bytes(image.size_bytes))
+                for image in images
+            ]
         )
     return 0
 
 
-def _table(rows: list[tuple[str, str, str, str]]) -> None:
-    lines = [("NAME", "ID", "CREATED", "SIZE"), *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(4)]
+def _table(rows: list[tuple[str, str, str, str, str]]) -> None:
+    lines = [("NAME", "PLATFORM", "ID", "CREATED", "SIZE"), *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(5)]
     for line in lines:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

@@ -7,16 +7,27 @@ from typing import Any
 from jettison.app.request import BuildResult
 
 
+def image_id(result: BuildResult) -> str:
+    """What --iidfile and -q give: the config's digest; of several platforms the index's, or, while nothing has been
+    written that has an index, every image's, a line each. "" for a build without an image.
+    """
+    if len(result.images) > 1 and result.record.index_digest:
+        return result.record.index_digest
+    return "\n".join(image.config_digest for image in result.images)
+
+
 def metadata_json(result: BuildResult) -> bytes:
     """The file's bytes: `containerimage.*`, `image.name`, `buildx.build.ref`, and the record as `jettison.record`."""
     import msgspec
 
     found: dict[str, Any] = {"buildx.build.ref": f"jettison/{result.record.id}"}
-    if result.images:
+    if len(result.images) > 1:
+        found["containerimage.digest"] = result.record.index_digest
+    elif result.images:
         image = result.images[0]
         found["containerimage.config.digest"] = image.config_digest
-        found["containerimage.digest"] = image.manifest_digest or image.config_digest
-        if image.names:
-            found["image.name"] = ",".join(image.names)
+        found["containerimage.digest"] = result.record.index_digest or image.manifest_digest or image.config_digest
+    if result.images and result.images[0].names:
+        found["image.name"] = ",".join(result.images[0].names)
     found["jettison.record"] = msgspec.to_builtins(result.record)
     return msgspec.json.format(msgspec.json.encode(found, order="sorted"), indent=2) + b"\n"

@@ -31,10 +31,7 @@ def write_docker_archive(
     are whole references. Raises UsageError for several images, HostError.
     """
     if len(images) != 1:
-        raise UsageError(
-            "docker exporter does not currently support exporting manifest lists",
-            hint="use -o type=oci, or one --platform",
-        )
+        raise too_many()
     image = images[0]
     manifest = manifest_bytes(image.config, [layer.descriptor for layer in image.layers], docker=True)
     root, parts = layout_parts([msgspec.structs.replace(image, manifest=manifest)])
@@ -47,6 +44,14 @@ def write_docker_archive(
     else:
         write_directory(parts, dest, last=("index.json", "manifest.json"))
     return root
+
+
+def too_many() -> UsageError:
+    """Why an archive for `docker load` has no index."""
+    return UsageError(
+        "docker exporter does not currently support exporting manifest lists",
+        hint="use -o type=oci, or one --platform",
+    )
 
 
 def _loaded(image: ExportedImage, names: Sequence[str]) -> bytes:

@@ -42,15 +42,17 @@ def write_layout(
     dest: str | int,
     *,
     as_tar: bool = True,
+    as_index: bool = False,
     annotations: dict[str, str] | None = None,
 ) -> Descriptor:
     """Write a layout of `images` to a path, or as a tar into an open descriptor; the descriptor of what it names.
 
     `names` are whole references (`docker.io/library/app:latest`): each gets an entry in index.json. Several images are
-    put under one index. `annotations` go to every entry. A directory that holds a layout already is added to: entries
-    of the same name are replaced. Raises HostError, and InputError for an index there that cannot be read.
+    put under one index, and one image too where `as_index` says so. `annotations` go to every entry. A directory that
+    holds a layout already is added to: entries of the same name are replaced. Raises HostError, and InputError for an
+    index there that cannot be read.
     """
-    root, parts = layout_parts(images, annotations)
+    root, parts = layout_parts(images, annotations, as_index=as_index)
     entries = named_entries(root, names)
     if as_tar:
         write_tar({**parts, _INDEX: index_bytes(entries)}, dest)
@@ -63,7 +65,7 @@ def write_layout(
 
 
 def layout_parts(
-    images: Sequence[ExportedImage], annotations: dict[str, str] | None = None
+    images: Sequence[ExportedImage], annotations: dict[str, str] | None = None, *, as_index: bool = False
 ) -> tuple[Descriptor, dict[str, bytes | Blob]]:
     """The descriptor of the one image, or of the index of several; and everything in the layout but index.json."""
     parts: dict[str, bytes | Blob] = {"oci-layout": LAYOUT}
@@ -72,7 +74,7 @@ def layout_parts(
         parts |= image_parts(image)
         described.append(manifest_descriptor(image.manifest, platform=image.platform))
     root = described[0]
-    if len(described) > 1:
+    if as_index or len(described) > 1:
         index = index_bytes(described)
         parts[blob_name(digest_of(index))] = index
         root = manifest_descriptor(index)

@@ -38,13 +38,31 @@ def export_tree(
     tree = [Found(_timed(row, epoch), files) for row, files in merged_rows(snapshots)]
     try:
         if form == "tar":
-            _write_tar(tree, dest)
+            _write_tar([(found.row, f"{found.files}/{found.row.path}") for found in tree], dest)
         elif form == "dir":
             _Directory(dest, warn).fill(tree)
         else:
             raise InternalError(f"unknown form of an export: {form}")
     except OSError as error:
         raise HostError(f"cannot write {error.filename or dest}: {error.strerror}") from error
+
+
+def export_trees(trees: Sequence[tuple[str, Sequence[str]]], dest: str, epoch: int | None = None) -> None:
+    """Several trees in one tar, each below a directory of its name: (name, snapshots). Otherwise as `export_tree`."""
+    entries = [
+        (_below(name, _timed(row, epoch)), f"{files}/{row.path}")
+        for name, snapshots in sorted(trees)
+        for row, files in merged_rows(snapshots)
+    ]
+    try:
+        _write_tar(entries, dest)
+    except OSError as error:
+        raise HostError(f"cannot write {error.filename or dest}: {error.strerror}") from error
+
+
+def _below(name: str, row: Row) -> Row:
+    path = f"{name}/{row.path}" if row.path else name
+    return msgspec.structs.replace(row, path=path, link=f"{name}/{row.link}" if row.link else "")
 
 
 class Found(NamedTuple):
@@ -60,17 +78,18 @@ def _timed(row: Row, epoch: int | None) -> Row:
     return msgspec.structs.replace(row, mtime_ns=epoch * _NS)
 
 
-def _write_tar(tree: list[Found], dest: str) -> None:
+def _write_tar(entries: list[tuple[Row, str]], dest: str) -> None:
+    """A tar of rows, each with the file that has its bytes."""
     if os.path.exists(dest) and not os.path.isfile(dest):
         with open(dest, "wb") as file:  # a pipe or a terminal
-            _press_tree(tree, Press("uncompressed", file))
+            _press_entries(entries, Press("uncompressed", file))
         return
     head, tail = os.path.split(os.path.abspath(dest))
     os.makedirs(head, exist_ok=True)
     aside = os.path.join(head, f".{tail}.{os.getpid()}-{os.urandom(4).hex()}")
     try:
         with open(aside, "xb") as file:
-            _press_tree(tree, Press("uncompressed", file))
+            _press_entries(entries, Press("uncompressed", file))
         os.replace(aside, dest)
     except BaseException:
         if os.path.lexists(aside):
@@ -78,13 +97,13 @@ def _write_tar(tree: list[Found], dest: str) -> None:
         raise
 
 
-def _press_tree(tree: list[Found], press: Press) -> None:
-    files = {found.row.path: found.files for found in tree}
+def _press_entries(entries: list[tuple[Row, str]], press: Press) -> None:
+    files = {row.path: file for row, file in entries}
     try:
-        for piece in layer_pieces(found.row for found in tree):
+        for piece in layer_pieces(row for row, _ in entries):
             press.write(piece.header)
             if piece.path is not None:
-                append_file(press, f"{files[piece.path]}/{piece.path}", piece.size)
+                append_file(press, files[piece.path], piece.size)
         press.write(END)
         press.finish()
     except BaseException:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from jettison.base.errors import InputError
 from jettison.oci.documents import Platform
 from jettison.oci.platform import format_platform, parse_platform
 from jettison.planning.faults import FaultError, Faults, Words
@@ -39,6 +42,32 @@ def _described(prefix: str, platform: Platform) -> dict[str, str]:
         f"{prefix}ARCH": platform.architecture,
         f"{prefix}VARIANT": platform.variant,
     }
+
+
+def aim(platform: str, environ: Mapping[str, str]) -> str:
+    """`->arm64` where a stage of `platform` has been told by ARG (TARGETPLATFORM, or TARGETOS and TARGETARCH) that it
+    makes something for another one; else "". This is what BuildKit shows.
+    """
+    own = read_platform(platform, platform)
+    try:
+        target = _told(environ, platform, own)
+    except InputError:  # a build-arg may say anything
+        return ""
+    if target is None or (target.os, target.architecture) == (own.os, own.architecture):
+        return ""
+    if target.os != own.os:
+        return f"->{format_platform(target)}"
+    return f"->{target.architecture}{'/' + target.variant if target.variant else ''}"
+
+
+def _told(environ: Mapping[str, str], platform: str, own: Platform) -> Platform | None:
+    if "TARGETPLATFORM" in environ:
+        return read_platform(environ["TARGETPLATFORM"], platform)
+    if "TARGETOS" not in environ and "TARGETARCH" not in environ:
+        return None
+    parts = (environ.get("TARGETOS") or own.os, environ.get("TARGETARCH") or own.architecture)
+    variant = environ.get("TARGETVARIANT")
+    return read_platform("/".join((*parts, variant) if variant else parts), platform)
 
 
 def global_scope(args: tuple[Arg, ...], options: LowerOptions, escape: str, faults: Faults) -> dict[str, str]:

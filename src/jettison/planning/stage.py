@@ -15,6 +15,7 @@ from jettison.planning.graph import PlannedHistory, Step
 from jettison.planning.needs import LowerOptions, Warn
 from jettison.planning.ops import CONTEXT, AnyOp, LocalOp
 from jettison.planning.refs import Ref
+from jettison.planning.scope import aim
 from jettison.planning.stages import Stages
 from jettison.planning.steps import Steps
 from jettison.syntax.nodes import Dockerfile
@@ -146,8 +147,9 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
         return stage.but(counter=counter, tree=step.id, lineage=(*stage.lineage, step.id))
 
     def prefix(self, stage: Stage, counter: int) -> str:
-        """`[build 2/5] `, the number as wide as the total."""
-        platform = f"{stage.platform} " if self.options.show_platform else ""
+        """`[build 2/5] `, the number as wide as the total; `[linux/amd64->arm64 build 2/5] ` of several."""
+        shown = self.options.show_platform
+        platform = f"{stage.platform}{aim(stage.platform, stage.environ)} " if shown else ""
         name = f"{stage.shown} " if stage.shown else ""
         return f"[{platform}{name}{counter:>{len(str(stage.total))}}/{stage.total}] "
 

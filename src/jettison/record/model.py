@@ -145,7 +145,9 @@ class ImageRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class BuildRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One build. `started` is RFC 3339; `outcome` is done, failed or cancelled."""
+    """One build. `started` is RFC 3339; `outcome` is done, failed or cancelled. `index_digest` is of the index of all
+    platforms' images, "" where there is none or not every layer has a blob.
+    """
 
     schema: int = SCHEMA
     id: str
@@ -159,4 +161,5 @@ class BuildRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     compressor: str = ""
     steps: tuple[StepRecord, ...] = ()
     images: tuple[ImageRecord, ...] = ()
+    index_digest: str = ""
     warnings: tuple[str, ...] = ()

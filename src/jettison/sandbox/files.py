@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jettison.base.errors import InternalError
-from jettison.layer.flatten import export_tree
+from jettison.layer.flatten import export_tree, export_trees
 from jettison.layer.pack import pack
 from jettison.layer.unpack import unarchive, unpack
 from jettison.planning.ops import CopyOp, CopySource, MkdirOp
@@ -107,7 +107,11 @@ def _unpack(request: spec.UnpackRequest, desk: Desk) -> spec.Reply:
 
 
 def _export(request: spec.ExportRequest, desk: Desk) -> spec.Reply:
-    export_tree(request.tree.snapshots, request.dest, request.form, request.epoch, warn=_warner(desk))
+    if request.named:
+        trees = [(name, tree.snapshots) for name, tree in request.named]
+        export_trees(trees, request.dest, request.epoch)
+    else:
+        export_tree(request.tree.snapshots, request.dest, request.form, request.epoch, warn=_warner(desk))
     return spec.Done()
 
 

@@ -166,12 +166,16 @@ class UnpackRequest(Request, frozen=True, kw_only=True):
 
 
 class ExportRequest(Request, frozen=True, kw_only=True):
-    """The flattened tree into directory or tar `dest` (`form`: dir or tar). `clamp_epoch` as in PackRequest."""
+    """The flattened tree into directory or tar `dest` (`form`: dir or tar). `epoch` (seconds) becomes every mtime.
+
+    `named`: several trees in one tar instead, each below a directory of its name.
+    """
 
     tree: Tree
     dest: str
     form: str
     epoch: int | None = None
+    named: tuple[tuple[str, Tree], ...] = ()
 
 
 class RemoveRequest(Request, frozen=True, kw_only=True):

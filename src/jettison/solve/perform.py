@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import msgspec
 
@@ -35,18 +36,36 @@ class Performed(msgspec.Struct, frozen=True, kw_only=True):
     duration_ms: float = 0.0
 
 
+class Site(NamedTuple):
+    """Where a step stands: its project (one context on one platform) and its name there."""
+
+    project: str
+    name: str
+
+    def text(self) -> str:
+        """As the cache has it: the texts of a project's sites begin with the project."""
+        return self.project + self.name
+
+
 class Performer:
-    """Performs steps, from several threads at once. `scope` tells one project's sites from another's."""
+    """Performs steps, from several threads at once. `sites` has the place of each, by id."""
 
     def __init__(
-        self, *, cache: ResultCache, inputs: Inputs, executor: Executor, emit: Emit, stop: Cancel, scope: str
+        self,
+        *,
+        cache: ResultCache,
+        inputs: Inputs,
+        executor: Executor,
+        emit: Emit,
+        stop: Cancel,
+        sites: Mapping[str, Site],
     ) -> None:
         self._cache = cache
         self._inputs = inputs
         self._executor = executor
         self._emit = emit
         self._stop = stop
-        self._scope = scope
+        self._sites = sites
         self._turns = Turns()
 
     def perform(self, defined: Defined, inputs: Inputted, *, forced: bool) -> Performed:
@@ -141,12 +160,12 @@ class Performer:
         own = len(defined.parts)
         if here is not None and here.parts[:own] == key.parts[:own]:
             return here
-        project = f"{self._scope}{SITE_MARK}"
+        project = self._sites[defined.step.id].project
         same = (each for each in self._cache.candidates(defined.op_digest) if each.site.startswith(project))
         return next(same, here)
 
     def _site(self, defined: Defined) -> str:
-        return f"{self._scope}{SITE_MARK}{defined.step.id}"
+        return self._sites[defined.step.id].text()
 
     def _give_up(self, attempt: _Attempt) -> None:
         """The step failed after its layers were made: nobody will ever name them."""
@@ -155,9 +174,6 @@ class Performer:
                 self._executor.discard(attempt.added)
             except Exception:  # noqa: BLE001, S110 - the first error is the one to tell; gc finds the layers
                 pass
-
-
-SITE_MARK = "#"
 
 
 class _Attempt:

@@ -9,11 +9,12 @@ import msgspec
 from jettison.base.errors import Cancelled, InternalError
 from jettison.planning import ops
 from jettison.planning.graph import Plan, Step
+from jettison.planning.merge import own_name
 from jettison.record.model import StepCached
 from jettison.solve.crew import Crew
 from jettison.solve.define import Defined, define
 from jettison.solve.faults import Fault
-from jettison.solve.perform import EMPTY, Performed, Performer, is_source
+from jettison.solve.perform import EMPTY, Performed, Performer, Site, is_source
 from jettison.solve.ports import Cancel, Emit, Executor, Inputs, Key, Result, ResultCache
 from jettison.solve.schedule import Schedule
 
@@ -40,8 +41,7 @@ class SolveOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def solve(
-    plan: Plan,
-    *,
+    *plans: Plan,
     cache: ResultCache,
     inputs: Inputs,
     executor: Executor,
@@ -52,25 +52,36 @@ def solve(
     no_cache_stages: Collection[str] = (),
     scope: str = "",
 ) -> SolveOutcome:
-    """Make what the plan's target needs; the results of all steps of its lineage are in the outcome.
+    """Make what the plans' targets need; the results of all steps of their lineages are in the outcome.
 
-    Up to `jobs` steps of all stages run at once. `no_cache`: every step runs; `no_cache_stages`: those of these stages
-    (as `Step.stage` has them); sources are not forced. `scope` names the project (e.g. the context's path): what a miss
-    is compared with comes from there first.
+    Several plans have ids that are unique across them (`planning.merge`); a step of the same id is one step. Up to
+    `jobs` steps of all stages of all plans run at once. `no_cache`: every step runs; `no_cache_stages`: those of these
+    stages (as `Step.stage` has them); sources are not forced. `scope` names the project (e.g. the context's path): what
+    a miss is compared with comes from there first.
 
     At the first failure the others are called off and waited for; then it is raised, placed at its step. Raises what
     the ports raise, and Cancelled. However it ends, no thread is left, and what was finished is in the cache.
     """
     stop = _Stop(cancel)
-    where = f"{scope} {plan.platform}"
-    performer = Performer(cache=cache, inputs=inputs, executor=executor, emit=emit, stop=stop, scope=where)
+    steps = {step.id: step for plan in plans for step in plan.steps}
+    sites = _sites(plans, scope)
+    performer = Performer(cache=cache, inputs=inputs, executor=executor, emit=emit, stop=stop, sites=sites)
     try:
-        defined = define(plan.steps, inputs, stop, max(1, jobs))
+        defined = define(tuple(steps.values()), inputs, stop, max(1, jobs))
         forced = _forced(defined, no_cache=no_cache, stages=frozenset(stage.lower() for stage in no_cache_stages))
-        return _Solve(plan, defined, forced, cache=cache, emit=emit, stop=stop, performer=performer).run(max(1, jobs))
+        return _Solve(plans, defined, forced, cache=cache, emit=emit, stop=stop, performer=performer).run(max(1, jobs))
     except Fault as fault:
         fault.tell(emit)
         raise fault.error from fault.error.__cause__
+
+
+def _sites(plans: Collection[Plan], scope: str) -> dict[str, Site]:
+    """Where each step stands: a step has one site, whether its platform is built alone or with others."""
+    sites: dict[str, Site] = {}
+    for plan in plans:
+        for step in plan.steps:
+            sites.setdefault(step.id, Site(f"{scope} {plan.platform}#", own_name(step.id, plan.platform)))
+    return sites
 
 
 class _Stop:
@@ -102,7 +113,7 @@ class _Solve:
 
     def __init__(
         self,
-        plan: Plan,
+        plans: tuple[Plan, ...],
         defined: Mapping[str, Defined],
         forced: frozenset[str],
         *,
@@ -111,7 +122,7 @@ class _Solve:
         stop: _Stop,
         performer: Performer,
     ) -> None:
-        self._plan = plan
+        self._lineages = tuple(plan.lineage for plan in plans)
         self._defined = defined
         self._leader = _leaders(defined)
         self._forced = frozenset(self._leader[name] for name in forced)
@@ -119,7 +130,7 @@ class _Solve:
         self._emit = emit
         self._stop = stop
         self._performer = performer
-        self._wanted = tuple(self._leader[name] for name in (*plan.lineage, plan.result))
+        self._wanted = tuple(self._leader[name] for plan in plans for name in (*plan.lineage, plan.result))
         self._results: dict[str, Result] = {}  # of leaders
         self._performed: dict[str, Performed] = {}
         self._schedule: Schedule
@@ -150,7 +161,8 @@ class _Solve:
                 tainted.add(name)
             elif name not in tainted:
                 self._find(name, defined)
-        self._hold_lineage_together()
+        for lineage in self._lineages:
+            self._hold_together(lineage)
 
     def _find(self, name: str, defined: Defined) -> None:
         if isinstance(defined.step.op, ops.ScratchOp):
@@ -160,13 +172,13 @@ class _Solve:
         if found is not None:
             self._results[name] = found
 
-    def _hold_lineage_together(self) -> None:
-        """The image is its lineage's layers, so each of its results must stand on the one before. One that does not
+    def _hold_together(self, lineage: tuple[str, ...]) -> None:
+        """An image is its lineage's layers, so each of its results must stand on the one before. One that does not
         (an earlier one was made again since, or forgotten) is looked up again, by content.
         """
         below: Result | None = None
         broken = False
-        for name in (self._leader[each] for each in self._plan.lineage):
+        for name in (self._leader[each] for each in lineage):
             found = self._results.get(name)
             if found is not None and below is not None:
                 broken = broken or found.layers != (*below.layers, *found.added)

@@ -9,7 +9,8 @@ from fakes.plans import CONTEXT, copy, image, plan, run, scratch
 from fakes.ports import Bench
 from jettison.base.errors import Cancelled, HostError, InputError, StepError
 from jettison.planning import ops
-from jettison.planning.graph import Step
+from jettison.planning.graph import Plan, Step
+from jettison.planning.merge import merge
 from jettison.solve.ports import Result
 
 
@@ -390,3 +391,27 @@ def test_ctrl_c_ends_what_runs(bench: Bench, monkeypatch: pytest.MonkeyPatch):
         bench.solve(plan(image(), run("s.1", "x", "image:base")))
     assert ended.is_set()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("jettison ")]
+
+
+def test_steps_that_plans_share_run_once_and_all_platforms_at_once(bench: Bench):
+    plans = merge([two_platforms("linux/amd64", "make x86"), two_platforms("linux/arm64", "make arm")])
+    together = threading.Barrier(2, timeout=20)
+    bench.world.before = lambda step, _cancel: together.wait() if step.id.endswith(" build.2") else None
+    outcome = bench.solve(*plans, jobs=2)
+    ran = [step for step in bench.world.executed if step.endswith(("build.1", "build.2"))]
+    assert sorted(ran) == ["linux/amd64 build.1", "linux/amd64 build.2", "linux/arm64 build.2"]
+    assert all(plan.result in outcome.results for plan in plans)
+    assert [outcome.results[plan.result].layers[:2] for plan in plans] == [outcome.results[ran[0]].layers] * 2
+
+
+def test_a_step_has_one_site_alone_and_among_platforms(bench: Bench):
+    bench.solve(two_platforms("linux/arm64", "make"))
+    bench.solve(*merge([two_platforms("linux/amd64", "make x86"), two_platforms("linux/arm64", "make it")]))
+    assert bench.reason("linux/arm64 build.2") == "the command changed"
+    assert bench.reason("linux/amd64 build.2") == "first build of this step"
+
+
+def two_platforms(platform: str, command: str) -> Plan:
+    """A plan of a base and a step that it shares with those for other platforms, and a step of its own."""
+    steps = (image(), run("build.1", "blind", "image:base"), run("build.2", command, "build.1"))
+    return msgspec.structs.replace(plan(*steps), platform=platform)
