@@ -37,7 +37,7 @@ def test_another_user_has_no_capability_but_in_the_bounding_set(sandbox: Sandbox
     assert [seen[key] for key in ("CapPrm", "CapEff", "CapInh", "CapAmb")] == ["0" * 16] * 4
     assert seen["CapBnd"] == held(DOCKER_CAPABILITIES)
     assert seen["Uid"].split() == ["1000"] * 4
-    assert seen["Groups"] == ""
+    assert seen["Groups"].split() == ["1000"]
 
 
 def test_the_step_is_process_1_of_its_own_namespace(sandbox: Sandbox) -> None:
@@ -135,13 +135,13 @@ def test_insecure_keeps_every_capability(sandbox: Sandbox) -> None:
 PASSWD = "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1001:App:/home/app:/bin/sh\n"
 GROUP = "root:x:0:\napp:x:1001:\nextra:x:44:root,app\nlater:x:45:app\n"
 USERS = [
-    ("", "0:0:44:/root"),
-    ("app", "1000:1001:44 45:/home/app"),
-    ("1000", "1000:1001:44 45:/home/app"),
-    ("app:extra", "1000:44::/home/app"),
-    ("app:7", "1000:7::/home/app"),
-    ("4321", "4321:0::/"),
-    ("4321:99", "4321:99::/"),
+    ("", "0:0:0 44:/root"),
+    ("app", "1000:1001:44 45 1001:/home/app"),
+    ("1000", "1000:1001:44 45 1001:/home/app"),
+    ("app:extra", "1000:44:44:/home/app"),
+    ("app:7", "1000:7:7:/home/app"),
+    ("4321", "4321:0:0:/"),
+    ("4321:99", "4321:99:99:/"),
 ]
 
 

@@ -20,7 +20,9 @@ def become(uid: int, gid: int, groups: tuple[int, ...], *, all_capabilities: boo
         _bound(keep)
     syscalls.prctl(syscalls.PR_CAP_AMBIENT, syscalls.PR_CAP_AMBIENT_CLEAR_ALL)
     syscalls.set_capabilities(keep)
-    os.setgroups(list(groups))
+    # The primary group stands among the others too: what a process gains by a setgid program it could else lose
+    # (CVE-2022-36109, and what BuildKit and buildah do since).
+    os.setgroups(list(dict.fromkeys((gid, *groups))))
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)  # the kernel clears what is permitted and effective, unless uid is 0
 
