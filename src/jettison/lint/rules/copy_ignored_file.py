@@ -7,7 +7,6 @@ from jettison.lint.subject import Subject
 from jettison.lint.walk import Text, Use
 from jettison.planning.remotes import is_remote
 from jettison.syntax.cleanpath import clean
-from jettison.syntax.ignore import IgnoreMatcher
 from jettison.syntax.nodes import Add, Copy
 from jettison.syntax.quoting import quoted
 
@@ -18,6 +17,8 @@ def check(subject: Subject) -> Found:
     """A source in the build context that is hidden, with nothing below it that an exception brings back."""
     if not subject.ignore:
         return
+    from jettison.syntax.ignore import IgnoreMatcher
+
     ignore = IgnoreMatcher(subject.ignore)
     exceptions = any(pattern.startswith("!") for pattern in subject.ignore)
     for use in subject.uses:

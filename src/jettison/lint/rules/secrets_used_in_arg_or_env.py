@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from jettison.base.span import Span
@@ -11,23 +10,18 @@ from jettison.lint.subject import Subject
 from jettison.syntax.nodes import Arg, Env, Instruction
 from jettison.syntax.quoting import quoted
 
-SECRET = ("apikey", "auth", "credential", "credentials", "key", "password", "pword", "passwd", "secret", "token")
-ALLOWED = ("public", "file", "version")
-
-
-def _word_of(words: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile(rf"(?:^|_)(?:{'|'.join(words)})(?:_|\Z)", re.IGNORECASE)
-
-
-_SECRET = _word_of(SECRET)
-_ALLOWED = _word_of(ALLOWED)
+SECRET = frozenset(
+    {"apikey", "auth", "credential", "credentials", "key", "password", "pword", "passwd", "secret", "token"}
+)
+ALLOWED = frozenset({"public", "file", "version"})
 
 
 def check(subject: Subject) -> Found:
     """A name that has one of the words that secrets are called by, between underscores, and none that explains it."""
     for node in subject.dockerfile.instructions:
         for name, span in _names(node):
-            if _SECRET.search(name) and not _ALLOWED.search(name):
+            words = set(name.lower().split("_"))
+            if not words.isdisjoint(SECRET) and words.isdisjoint(ALLOWED):
                 what = f"{node.keyword.upper()} {quoted(name)}"
                 yield f"Do not use ARG or ENV instructions for sensitive data ({what})", span
 
