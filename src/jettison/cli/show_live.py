@@ -52,6 +52,8 @@ class Live:
                 self._running[event.step].take(event.text)
             case model.StepProgress() if event.step in self._running:
                 self._running[event.step].progress = _progress(event)
+            case model.StepCached(hit="equal-bytes"):
+                self._say("cyan", "=", event.step, "equal bytes: what stands on it may be cached")
             case model.StepCached():
                 self._running.pop(event.step, None)
                 self._say("cyan", "=", event.step, "cached" if event.hit == "definition" else f"cached, {event.hit}")

@@ -66,6 +66,8 @@ class Plain(Quiet):
             case model.StepOutput():
                 seconds = (event.at_ms - self._started_ms.get(event.step, event.at_ms)) / 1000
                 return [f"#{self._of(event.step)} {seconds:.3f} {event.text}"]
+            case model.StepCached(hit="equal-bytes"):
+                return [f"#{self._of(event.step)} equal bytes: what stands on it may be cached", ""]
             case model.StepCached():
                 return [*self._heading(event.step), f"#{self._of(event.step)} CACHED{_how(event.hit)}", ""]
             case model.StepFinished():

@@ -11,7 +11,6 @@ import msgspec
 from jettison.planning.ops import AnyOp, RunFile
 from jettison.sandbox.tier import Tier, TierReport
 
-STORE_VERSION = 1
 MAX_OUTPUT_BYTES = 16 * 1024  # of one piece of a step's output
 
 

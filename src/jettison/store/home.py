@@ -8,8 +8,8 @@ import stat
 import msgspec
 
 from jettison.base.errors import HostError
+from jettison.base.versions import STORE_VERSION
 
-STORE_VERSION = 1
 FALLBACK_ROOT = "/var/tmp"
 MOUNTS = "/proc/self/mountinfo"
 

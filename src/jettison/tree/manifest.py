@@ -13,9 +13,9 @@ from collections.abc import Iterable
 import msgspec
 
 from jettison.base.errors import HostError, InternalError
+from jettison.base.versions import STORE_VERSION
 from jettison.tree.row import BLOCK, CHAR, DELETED, DIR, FIFO, FILE, SYMLINK, Row, order
 
-STORE_VERSION = 1
 _MAGIC = b"JTSM1"
 _PLAIN, _ESCAPED = b"\0", b"\1"
 _HEADER_BYTES = len(_MAGIC) + 1 + 32
