@@ -14,7 +14,7 @@ from jettison.app.finish import NOTHING, Finisher, Made, Solved, check_outputs
 from jettison.app.images import Images
 from jettison.app.inputs import Inputs
 from jettison.app.materials import Materials
-from jettison.app.options import epoch_of, is_multiple, lower_options, platforms
+from jettison.app.options import check_entitlements, epoch_of, is_multiple, lower_options, platforms
 from jettison.app.records import Finished, build_record, new_build_id, write_record
 from jettison.app.request import BuildRequest, BuildResult
 from jettison.app.secrets import Secrets
@@ -101,12 +101,13 @@ class _Build:
         dockerfile = parse_dockerfile(contexts.dockerfile)
         wanted = platforms(self._request)
         several = is_multiple(self._request, wanted)
-        return merge(
-            [
-                drive(lower(dockerfile, lower_options(self._request, platform, several)), self._images.resolve)
-                for platform in wanted
-            ]
-        )
+        plans = [
+            drive(lower(dockerfile, lower_options(self._request, platform, several)), self._images.resolve)
+            for platform in wanted
+        ]
+        for plan in plans:
+            check_entitlements(self._request, plan)
+        return merge(plans)
 
     def _announce(self) -> None:
         steps = {step.id: step.display for plan in self._plans for step in plan.steps}

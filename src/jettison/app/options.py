@@ -9,6 +9,7 @@ from jettison.base.errors import UsageError
 from jettison.oci.platform import format_platform, host_platform, parse_platform
 from jettison.planning.graph import Plan
 from jettison.planning.needs import LowerOptions
+from jettison.planning.ops import RunOp
 from jettison.planning.remotes import go_bool
 
 # Reference §1.4: predefined, injected into RUN only, in no key and no history.
@@ -47,6 +48,16 @@ def lower_options(request: BuildRequest, platform: str, several: bool) -> LowerO
         implicit_platform=not request.platforms,
         show_platform=several,
     )
+
+
+def check_entitlements(request: BuildRequest, plan: Plan) -> None:
+    """Raise UsageError, at its line, for a RUN that wants what only --allow gives (reference §1.8)."""
+    allowed = {*request.allow, "network.host"} if request.network == "host" else {*request.allow}
+    for step in plan.steps:
+        if isinstance(step.op, RunOp):
+            wanted = {"network.host": step.op.network == "host", "security.insecure": step.op.security == "insecure"}
+            for name in (name for name, needed in wanted.items() if needed and name not in allowed):
+                raise UsageError(f"{name} is not allowed", hint=f"--allow {name}", location=step.location)
 
 
 def given_args(request: BuildRequest) -> dict[str, str]:
