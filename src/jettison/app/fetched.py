@@ -12,11 +12,13 @@ from typing import BinaryIO
 import msgspec
 
 from jettison.app.contexts import MAX_DOCKERFILE_BYTES
+from jettison.app.options import given_args
 from jettison.app.request import BuildRequest
 from jettison.app.secrets import Secrets
 from jettison.app.session import Session
 from jettison.base.errors import InputError, UsageError
 from jettison.planning.ops import GitOp, HttpOp
+from jettison.planning.remotes import go_bool
 
 
 class Brought(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +42,8 @@ def bring(request: BuildRequest, session: Session, secrets: Secrets, root: str) 
 
     op = context_op(request.context)
     if isinstance(op, GitOp):
+        if go_bool(given_args(request).get("BUILDKIT_CONTEXT_KEEP_GIT_DIR", "")) is True:
+            op = msgspec.structs.replace(op, keep_git_dir=True)
         os.mkdir(root)
         fetch(op, root, session, secrets, session.cancel)
         return _placed(request, root)
