@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import ExitStack
 
 from jettison.app.emit import mask
@@ -30,6 +31,8 @@ class Binder:
         self._materials = materials
         self._directories = directories
         self.secrets = secrets
+        self._emptied: set[str] = set()
+        self._lock = threading.Lock()
 
     def tree(self, result: Result | None, *, files: bool = True, step: str = "") -> spec.Tree:
         """A result's layer stack. `files` False: the rows are enough (a COPY only looks its destination up).
@@ -59,7 +62,7 @@ class Binder:
                 case ops.BindMount():
                     mounts.append(self._bind(step, mount, inputs))
                 case ops.CacheMount():
-                    mounts.append(self._cache(step, mount, inputs, held))
+                    mounts.append(self._cache(step, mount, inputs, held, fresh=self._begins_empty(op, mount)))
                 case ops.TmpfsMount():
                     mounts.append(spec.BoundTmpfs(target=mount.target, size_bytes=mount.size_bytes))
                 case ops.SecretMount():
@@ -77,9 +80,9 @@ class Binder:
         )
 
     def _cache(
-        self, step: Step, mount: ops.CacheMount, inputs: tuple[Result | None, ...], held: ExitStack
+        self, step: Step, mount: ops.CacheMount, inputs: tuple[Result | None, ...], held: ExitStack, *, fresh: bool
     ) -> spec.BoundCache:
-        hold = self._session.store.caches.hold(mount.id, mount.sharing, cancel=self._session.cancel)
+        hold = self._session.store.caches.hold(mount.id, mount.sharing, cancel=self._session.cancel, fresh=fresh)
         directory = held.enter_context(hold)
         seed = None if mount.input is None else self.readable(step, mount.input, inputs)
         return spec.BoundCache(
@@ -92,6 +95,15 @@ class Binder:
             seed=seed,
             seed_source=mount.source,
         )
+
+    def _begins_empty(self, op: ops.RunOp, mount: ops.CacheMount) -> bool:
+        """Reference §1.8: with --no-cache a cache whose owner or mode is set begins empty, once a build."""
+        if not op.run_only.ignore_cache or (mount.mode, mount.uid, mount.gid) == (0o755, 0, 0):
+            return False
+        with self._lock:
+            first = mount.id not in self._emptied
+            self._emptied.add(mount.id)
+        return first
 
     def _secret(self, mount: ops.SecretMount, mounts: list[spec.AnyBound], env: list[tuple[str, str]]) -> None:
         value = self.secrets.value(mount.id)
