@@ -10,7 +10,7 @@ from jettison.planning.copy import shown_command
 from jettison.planning.faults import FaultError
 from jettison.planning.ops import MkdirOp
 from jettison.planning.ports import exposed
-from jettison.planning.scope import NEVER_ENVIRONMENT
+from jettison.planning.scope import NEVER_ENVIRONMENT, source_date_epoch
 from jettison.planning.signals import is_signal
 from jettison.planning.stage import Stage, Work
 from jettison.syntax.cleanpath import clean
@@ -102,7 +102,8 @@ def lower_workdir(work: Work, stage: Stage, node: Workdir) -> Stage:
     stage = stage.configured(working_dir=path).but(workdir_set=True)
     if path == "/":
         return stage.noted("WORKDIR /")
-    op = MkdirOp(path=path, user=stage.runtime.user)
+    epoch = source_date_epoch(work.options, work.values)
+    op = MkdirOp(path=path, user=stage.runtime.user, epoch=epoch)
     after = work.extend(stage, op, (), shown_command(node.original), node.span)
     return after.but(history=(*after.history, history.layer(f"WORKDIR {path}", after.tree)))
 

@@ -96,10 +96,14 @@ class CopyOp(Op, frozen=True, kw_only=True):
 
 
 class MkdirOp(Op, frozen=True, kw_only=True):
-    """WORKDIR: `path` and its missing parents, 0755, owned by `user` (text of USER, "" for 0:0)."""
+    """WORKDIR: `path` and its missing parents, 0755, owned by `user` (text of USER, "" for 0:0).
+
+    `epoch` is the text of SOURCE_DATE_EPOCH, "" without it: the time that the directories get (reference §1.9).
+    """
 
     path: str
     user: str = ""
+    epoch: str = ""
 
 
 class Mount(msgspec.Struct, frozen=True, tag=True, kw_only=True):
