@@ -1,114 +1,95 @@
-"""The body of scripts/bench: the same builds by jettison and by buildah, medians and ratios."""
+"""The body of scripts/bench: workloads run by jettison and by every peer on the machine, medians and ratios."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
-import statistics
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable
 
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests"))
 
-import peers  # noqa: E402 - the suite's own drivers
-from bases import assemble  # noqa: E402
-from project import Project  # noqa: E402
+from bench import builders, disk, measure, meter, table, workloads  # noqa: E402
+from bench.registry import Registry  # noqa: E402
 
-NODE = ("node:14.4.0", "node:14.4.0-alpine")
-FILES = """\
-FROM busybox AS make
-RUN mkdir /d && cd /d && for i in $(seq {count}); do echo $i > f$i; done
-FROM busybox
-COPY --from=make /d /d
-"""
+COUNTS = (3_000, 12_000, 48_000)
+RESULT = os.path.join(ROOT, "docs", "benchmarks.md")
 
 
 def main() -> int:
+    names = [workload.name for workload in workloads.ALL]
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("--files", type=int, default=10_000, help="files of the many-files case")
-    parser.add_argument("--node", action="store_true", help="build the Node example too: it downloads")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(names)}, scaling (default: all)")
+    parser.add_argument("--runs", type=int, default=5, metavar="N", help="of every builder (default: 5)")
+    parser.add_argument("--peer", action="append", default=[], metavar="NAME", help="only these (none: no peer)")
+    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="jettison-bench-") as scratch:
-        buildah = peers.Buildah(os.path.join(scratch, "buildah"))
-        try:
-            bench(scratch, buildah, arguments.files, with_node=arguments.node)
-        finally:
-            buildah.close()
+    unknown = set(arguments.names) - {*names, "scaling"}
+    if unknown:
+        parser.error(f"no such workload: {', '.join(sorted(unknown))}")
+    wanted = arguments.names or [*names, "scaling"]
+    with disk.scratch() as (scratch, kind), contextlib.ExitStack() as held:
+        found = builders.found(os.path.join(scratch, "builders"), arguments.peer)
+        for builder in found:
+            held.callback(builder.close)
+        registry = _registry(held, scratch, wanted)
+        outcomes = _outcomes(wanted, found, scratch, registry, arguments.runs)
+        scaled = _scaled(found[0], scratch) if "scaling" in wanted else []
+        if arguments.write:
+            versions = {builder.name: builder.version() for builder in found}
+            with open(RESULT, "w", encoding="utf-8") as file:
+                file.write(table.document(outcomes, versions, kind, arguments.runs, scaled))
     return 0
 
 
-def bench(scratch: str, buildah: peers.Buildah, count: int, *, with_node: bool) -> None:
-    print(f"{'':34}{'jettison':>10}{'buildah':>10}{'ratio':>8}   seconds, median")
-    buildah.load(assemble.base("busybox"), "busybox")
-    small = write(scratch, "small", "FROM busybox\nRUN echo made > /made\n")
-    compare(scratch, buildah, "one RUN over busybox", small, ("busybox",), runs=5)
-    compare(
-        scratch,
-        buildah,
-        f"{count:,} files made and copied",
-        write(scratch, "many", FILES.format(count=count)),
-        ("busybox",),
-        runs=1,
-    )
-    if with_node:
-        for name in NODE:
-            buildah.load(assemble.base(name), name)
-        compare(scratch, buildah, "the Node example", os.path.join(ROOT, "examples", "node-typescript"), NODE, runs=1)
-    print(f"{'the floor: cp -a of the files':34}{copied(scratch, count):10.2f}")
+def _registry(held: contextlib.ExitStack, scratch: str, wanted: list[str]) -> Registry | None:
+    if not any(workload.pulls and workload.name in wanted for workload in workloads.ALL) or not Registry.is_here():
+        return None
+    registry = Registry(os.path.join(scratch, "registry"))
+    held.callback(registry.close)
+    return registry
 
 
-def compare(
-    scratch: str, buildah: peers.Buildah, what: str, context: str, bases: tuple[str, ...], *, runs: int
-) -> None:
-    """Two lines: without a cache, and with nothing to do."""
-    project = Project(os.path.join(scratch, os.path.basename(context) + "-ours"))
-    for name in bases:
-        project.base(name)
-    project.build(context=context).ok()  # unpacks the base, as buildah's storage has it already
-    out = os.path.join(scratch, "theirs.tar")
-    archive = f"--output=type=docker,dest={os.path.join(scratch, 'ours.tar')}"
-    ours = median(lambda: project.build("--no-cache", archive, context=context).ok(), runs)
-    show(what, ours, median(lambda: buildah.build(context, out), runs))
-    ours = median(lambda: project.build(context=context).ok(), 2 * runs + 3)
-    buildah.build_cached(context)
-    show("  again, nothing to do", ours, median(lambda: buildah.build_cached(context), runs))
+def _outcomes(
+    wanted: list[str], found: list[builders.Builder], scratch: str, registry: Registry | None, runs: int
+) -> list[measure.Outcome]:
+    peers = [builder.name for builder in found[1:]]
+    outcomes = []
+    print(table.header(peers), flush=True)
+    for workload in workloads.ALL:
+        if workload.name not in wanted:
+            continue
+        place = workloads.Place(_empty(scratch, workload.name), ROOT, registry)
+        if workload.pulls and registry is None:
+            print(f"{workload.name:<13}left out: docker-registry or skopeo is not installed", flush=True)
+            continue
+        try:
+            outcomes.append(measure.outcome(workload, found, place, runs))
+        except meter.CommandError as error:
+            print(f"{workload.name:<13}failed: {error}", flush=True)
+            continue
+        print(table.line(outcomes[-1], peers), flush=True)
+    return outcomes
 
 
-def show(what: str, ours: float, theirs: float) -> None:
-    print(f"{what:34}{ours:10.2f}{theirs:10.2f}{ours / theirs:8.2f}", flush=True)
+def _scaled(ours: builders.Builder, scratch: str) -> list[str]:
+    figures = {}
+    for count in COUNTS:
+        place = workloads.Place(_empty(scratch, f"scaling-{count}"), ROOT, None)
+        made = workloads.scaled(place, count)
+        ours.forget({"busybox": workloads.assemble.base("busybox")})
+        sample = ours.build(builders.Job(made.context, os.path.join(place.folder, "out.tar")))
+        figures[count] = (sample.wall_s, sample.cpu_s, sample.peak_kib / 1024)
+    lines = table.scaling(COUNTS, figures)
+    print("\n".join(["", *lines]), flush=True)
+    return lines
 
 
-def median(action: Callable[[], object], runs: int) -> float:
-    """Seconds that the action takes."""
-    found = []
-    for _ in range(runs):
-        started = time.monotonic()
-        action()
-        found.append(time.monotonic() - started)
-    return statistics.median(found)
-
-
-def copied(scratch: str, count: int) -> float:
-    """How long this disk takes to copy as many small files, with no builder at all."""
-    source = os.path.join(scratch, "source")
-    os.makedirs(source)
-    for number in range(count):
-        with open(os.path.join(source, f"f{number}"), "w", encoding="utf-8") as file:
-            file.write(f"{number}\n")
-    return median(lambda: subprocess.run(["cp", "-a", source, os.path.join(scratch, "copy")], check=True), 1)
-
-
-def write(scratch: str, name: str, dockerfile: str) -> str:
-    """A context that is a Dockerfile alone."""
-    folder = os.path.join(scratch, name)
-    os.makedirs(folder)
-    with open(os.path.join(folder, "Dockerfile"), "w", encoding="utf-8") as file:
-        file.write(dockerfile)
-    return folder
+def _empty(scratch: str, name: str) -> str:
+    path = os.path.join(scratch, "work", name)
+    os.makedirs(path)
+    return path
 
 
 if __name__ == "__main__":

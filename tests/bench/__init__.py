@@ -1,0 +1,1 @@
+"""The benchmark behind scripts/bench: workloads, the builders that run them, and how a run is measured."""
