@@ -44,11 +44,22 @@ def run(args: list[str]) -> int:
         _print_tail(error, show.streamed_output)
         raise
     _write_files(given, result)
+    if not quiet and given.progress != "rawjson":
+        _say_found(result)
     if given.quiet:
         from jettison.cli.metadata import image_id
 
         print(image_id(result))
     return 0
+
+
+def _say_found(result: BuildResult) -> None:
+    """How many of the warnings came from build checks: at the end, where people look."""
+    from jettison.lint.registry import ABOUT
+
+    count = sum(text.partition(":")[0] in ABOUT for text in result.record.warnings)
+    if count:
+        say(f"{count} {'warning' if count == 1 else 'warnings'} found (use --check to expand)")
 
 
 def _print_tail(error: StepError, already_shown: bool) -> None:
