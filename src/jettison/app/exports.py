@@ -56,11 +56,17 @@ class Exporter:
     def exported(self, image: BuiltImage) -> ExportedImage:
         """The image with every blob in the store, and its manifest."""
         layers = [self._layer(layer) for layer in image.layers]
-        self._materials.blobs(tuple(dict.fromkeys(layer.diff_id for layer in image.layers if _is_base(layer))))
+        self._fetch(image)
         manifest = manifest_bytes(image.config, [layer.descriptor for layer in layers])
         return ExportedImage(
             config=image.config, manifest=manifest, layers=tuple(layers), platform=platform_of(image.document)
         )
+
+    def _fetch(self, image: BuiltImage) -> None:
+        """The blobs of a base that are still elsewhere; what we packed is here."""
+        blobs = {layer.descriptor.digest: layer.diff_id for layer in image.layers if layer.descriptor is not None}
+        missing = [digest for digest in blobs if not self._store.blobs.has(digest)]
+        each(missing, lambda digest: self._materials.blob(blobs[digest], digest))
 
     def _layer(self, layer: BuiltLayer) -> ExportedLayer:
         descriptor = layer.descriptor
@@ -113,11 +119,6 @@ def directory_of(platform: str) -> str:
     return platform.replace("/", "_")
 
 
-def _is_base(layer: BuiltLayer) -> bool:
-    """Whether the layer's blob may still be somewhere else."""
-    return layer.step == "" and layer.layer.startswith("sha256:") and layer.descriptor is not None
-
-
 def _pour(path: str) -> None:
     """A file to standard output, in pieces."""
     with open(path, "rb") as file:
@@ -125,8 +126,3 @@ def _pour(path: str) -> None:
             view = memoryview(piece)
             while view:
                 view = view[os.write(STDOUT, view) :]
-
-
-def fetch_all(materials: Materials, layers: tuple[str, ...]) -> None:
-    """Fetch blobs ahead (`jettison pull`)."""
-    each(list(layers), lambda layer: materials.blobs((layer,)))

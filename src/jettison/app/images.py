@@ -19,6 +19,7 @@ from jettison.oci.reference import parse_reference
 from jettison.planning.needs import NeedImage, ResolvedImage
 from jettison.store.layers import BlobFact
 from jettison.store.names import NamedImage, ResolvedRef
+from jettison.store.store import Store
 
 if TYPE_CHECKING:
     from jettison.registry.source import ResolvedManifest
@@ -97,10 +98,17 @@ class Images:
         config = parse_config(self._store.blobs.read(image.config_digest))
         self._store.lease.pin(image.keeps)
         kept = iter(image.keeps)  # the stack stands first (`outputs.keeps`)
+        layers = ("" if diff_id == EMPTY_DIFF_ID else next(kept) for diff_id in config.rootfs.diff_ids)
         rows = tuple(
-            BaseLayer(diff_id, "" if diff_id == EMPTY_DIFF_ID else next(kept)) for diff_id in config.rootfs.diff_ids
+            BaseLayer(diff_id, layer, self._blob_of(diff_id, layer))
+            for diff_id, layer in zip(config.rootfs.diff_ids, layers, strict=True)
         )
         return Base(digest=image.config_digest, config=config, config_digest=image.config_digest, rows=rows)
+
+    def _blob_of(self, diff_id: str, layer: str) -> Descriptor | None:
+        """The blob of a layer that an image of the store has from its own base: packed anew it would be another one."""
+        fact = known_blob(self._store, diff_id) if diff_id == layer else None
+        return Descriptor(media_type=fact.media_type, digest=fact.digest, size=fact.size_bytes) if fact else None
 
     def _from_layout(self, ref: str, platform: str) -> Base:
         from jettison.registry.layout import open_layout
@@ -136,6 +144,12 @@ class Images:
             )
         )
         return base
+
+
+def known_blob(store: Store, diff_id: str) -> BlobFact | None:
+    """A blob that holds a base's layer: one that is here, or else one that can be fetched."""
+    facts = store.layers.blobs_of(diff_id)
+    return next((fact for fact in facts if store.blobs.has(fact.digest)), facts[0] if facts else None)
 
 
 def blob_fact(diff_id: str, descriptor: Descriptor, *sources: str) -> BlobFact:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from jettison.app.images import known_blob
 from jettison.app.session import Session
 from jettison.base.errors import InputError, JettisonError, NetworkError
 from jettison.oci.documents import Descriptor
@@ -62,11 +63,6 @@ class Materials:
         """The blobs of a base's layers, in the store."""
         return each(list(dict.fromkeys(layers)), lambda layer: self._blob(layer, step))
 
-    def known_blob(self, layer: str) -> BlobFact | None:
-        """A blob that holds a base's layer, fetched or not."""
-        facts = self._store.layers.blobs_of(layer)
-        return next((fact for fact in facts if self._store.blobs.has(fact.digest)), facts[0] if facts else None)
-
     def _unpack(self, layer: str, below: tuple[str, ...], files: bool, step: str) -> str:
         from jettison.sandbox.spec import UnpackRequest
 
@@ -87,8 +83,15 @@ class Materials:
             self._store.snapshots.keep(layer, files=files)
             return self._store.snapshots.path(layer, files=files)
 
+    def blob(self, diff_id: str, digest: str) -> None:
+        """Have just this blob of a base's layer in the store."""
+        known = (fact for fact in self._store.layers.blobs_of(diff_id) if fact.digest == digest)
+        self._have(next(known, None), diff_id, "")
+
     def _blob(self, layer: str, step: str) -> BlobFact:
-        fact = self.known_blob(layer)
+        return self._have(known_blob(self._store, layer), layer, step)
+
+    def _have(self, fact: BlobFact | None, layer: str, step: str) -> BlobFact:
         if fact is None:
             raise InputError(f"layer {layer} is not in the store", hint="build or pull its image again: --pull")
         if not self._store.blobs.has(fact.digest):

@@ -15,7 +15,7 @@ from typing import NoReturn
 import msgspec
 
 from jettison.base.errors import HostError, InputError, JettisonError
-from jettison.sandbox import bound, credentials, mount, spec, syscalls, world
+from jettison.sandbox import bound, credentials, foreign, mount, spec, syscalls, world
 from jettison.sandbox.desk import failure, host_error
 from jettison.sandbox.frames import send
 from jettison.sandbox.mountpoints import Mountpoints
@@ -245,8 +245,8 @@ def _reset_signals() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
-def execute(args: tuple[str, ...], env: dict[str, str]) -> Refused:
-    """Replace this process by the program; returns only when that cannot be."""
+def execute(args: tuple[str, ...], env: dict[str, str]) -> Refused | spec.Failed:
+    """Replace this process by the program; returns only when that cannot be: Failed where the machine is why."""
     name = args[0] if args else ""
     try:
         program = find(name, env.get("PATH", DEFAULT_PATH))
@@ -257,6 +257,8 @@ def execute(args: tuple[str, ...], env: dict[str, str]) -> Refused:
     try:
         os.execve(program, args, env)  # noqa: S606 - that is the point
     except OSError as error:
+        if (told := foreign.fault(program, error)) is not None:
+            return failure(told)
         text = (error.strerror or "").lower()
         return Refused(f"exec {program}: {text}", 127 if error.errno == errno.ENOENT else 126)
 
