@@ -16,7 +16,7 @@ def find(subject: Subject, options: CheckOptions) -> tuple[Finding, ...]:
         return ()
     excused = _excused(subject.dockerfile)
     found: dict[Finding, None] = {}
-    for rule in rules_about(subject.dockerfile):
+    for rule in rules_about(subject):
         if not options.runs(rule.name, experimental=rule.experimental):
             continue
         for message, span in rule.check(subject):

@@ -58,12 +58,20 @@ def cases() -> list[str]:
     return sorted(f"{rule}/{case}" for rule in os.listdir(root) for case in os.listdir(os.path.join(root, rule)))
 
 
-def case_findings(case: str) -> tuple[Finding, ...]:
-    """What is found in a golden case."""
+def subject_of(case: str) -> Subject:
+    """What the rules look at in a golden case."""
     folder = f"{FOLDER}/{case}"
     options = LowerOptions()
     if os.path.exists(os.path.join(HERE, folder, "options.json")):
         options = msgspec.json.decode(read_golden(f"{folder}/options.json").encode(), type=LowerOptions)
     ignored = os.path.exists(os.path.join(HERE, folder, ".dockerignore"))
-    ignore = read_golden(f"{folder}/.dockerignore") if ignored else ""
-    return checked(read_golden(f"{folder}/Dockerfile"), options, ignore)[1]
+    ignore = parse_ignore(read_golden(f"{folder}/.dockerignore")) if ignored else ()
+    tree = parse_dockerfile(Source("Dockerfile", read_golden(f"{folder}/Dockerfile")))
+    return Subject(tree, options, ignore=ignore, lookup=lookup)
+
+
+def case_findings(case: str) -> tuple[Finding, ...]:
+    """What is found in a golden case."""
+    subject = subject_of(case)
+    given = subject.dockerfile.directive("check")
+    return find(subject, parse_options(given) if given else CheckOptions())

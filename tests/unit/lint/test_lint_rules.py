@@ -6,14 +6,13 @@ import sys
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lint_world import checked
+from lint_world import cases, checked, subject_of
 
 import jettison.lint.rules
 from jettison.base.errors import DockerfileError
-from jettison.lint.registry import ABOUT, all_rules, load
+from jettison.lint.registry import ABOUT, all_rules, load, rules_about
 from jettison.lint.rule import kebab
 from jettison.planning.needs import LowerOptions
-from jettison.syntax import nodes
 
 NAMES = list(ABOUT)
 
@@ -57,11 +56,19 @@ def test_a_file_without_its_instructions_does_not_import_a_rule() -> None:
     sys.modules.pop(module, None)
     checked("FROM scratch\nCOPY a /\n")
     assert module not in sys.modules
+    checked("FROM scratch\nMAINTAINER a\n")
+    assert module in sys.modules
 
 
-def test_about_names_instructions() -> None:
-    assert all(issubclass(kind, nodes.Instruction) for about in ABOUT.values() for kind in about)
+def test_every_rule_looks_at_something() -> None:
     assert all(about for about in ABOUT.values())
+
+
+@pytest.mark.parametrize("case", cases())
+def test_no_rule_is_left_out_that_finds_something(case: str) -> None:
+    subject = subject_of(case)
+    found = {rule.name for rule in all_rules() if any(True for _ in rule.check(subject))}
+    assert found <= {rule.name for rule in rules_about(subject)}
 
 
 @pytest.mark.parametrize(
