@@ -167,12 +167,12 @@ class _Reader:
         """One word."""
         scope = self._scope
         looked = look(word.text, scope.values.get, self._escape, heredoc=heredoc)
-        if looked.value is None:
-            return Text(word.text, word.span, sure=False)
         if scope.known:
             for name in looked.unset:
                 if name not in scope.declared and name not in NEVER_ENVIRONMENT:
                     self.unset.setdefault(name, word.span)
+        if looked.value is None:
+            return Text("", word.span, sure=False)
         doubtful = scope.doubtful and not scope.doubtful.isdisjoint(looked.matched)
         return Text(looked.value, word.span, sure=not doubtful and (scope.known or not looked.unset))
 

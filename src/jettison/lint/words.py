@@ -6,9 +6,11 @@ import msgspec
 
 from jettison.syntax.words import ExpansionError, Scope, expand, expand_heredoc
 
+MAX_VALUE = 4096  # characters: no rule looks at longer values, and values that double line by line end here
+
 
 class Looked(msgspec.Struct, frozen=True):
-    """A word's value, None where it cannot be expanded, and the names in it that were set and that were not.
+    """A word's value, and the names in it that were set and that were not. None: it cannot be expanded, or is too long.
 
     A name is asked for by `${name:-word}` and the like too: BuildKit wants it declared all the same.
     """
@@ -21,7 +23,7 @@ class Looked(msgspec.Struct, frozen=True):
 def look(text: str, scope: Scope, escape: str, *, heredoc: bool = False) -> Looked:
     """Expand one word, or the body of a heredoc. Each name stands once in the result, in order of appearance."""
     if "$" not in text and escape not in text and (heredoc or ("'" not in text and '"' not in text)):
-        return Looked(text)
+        return Looked(text if len(text) <= MAX_VALUE else None)
     matched: dict[str, None] = {}
     unset: dict[str, None] = {}
 
@@ -34,4 +36,4 @@ def look(text: str, scope: Scope, escape: str, *, heredoc: bool = False) -> Look
         value = expand_heredoc(text, told) if heredoc else expand(text, told, escape)
     except ExpansionError:
         return Looked(None, tuple(matched), tuple(unset))
-    return Looked(value, tuple(matched), tuple(unset))
+    return Looked(value if len(value) <= MAX_VALUE else None, tuple(matched), tuple(unset))

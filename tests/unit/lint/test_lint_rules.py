@@ -105,6 +105,11 @@ def test_what_depends_on_an_unknown_image_is_not_sure() -> None:
     assert found == ()
 
 
+def test_values_that_double_line_by_line_end() -> None:
+    _, found = checked("FROM scratch\nENV A=aa\n" + "ENV A=$A$A\n" * 60 + "WORKDIR $A\nCOPY $A $b /\n")
+    assert [one.rule for one in found] == ["UndefinedVar"]
+
+
 def test_a_long_file_is_no_trouble() -> None:
     many = "".join(f"FROM scratch AS s{n}\nCOPY --from=s{max(0, n - 1)} $a{n} /\n" for n in range(300))
     _, found = checked(many)
