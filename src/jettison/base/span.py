@@ -25,7 +25,7 @@ class Source(msgspec.Struct, frozen=True):
     text: str
 
     def line(self, number: int) -> str:
-        """The text of line `number` (from 1) without its line end; empty beyond the end. Only `\\n` ends a line."""
+        """The text of line `number` (from 1) without its line end; empty beyond the end. A line feed alone ends one."""
         lines = self.text.split("\n")
         return lines[number - 1].removesuffix("\r") if 0 < number <= len(lines) else ""
 

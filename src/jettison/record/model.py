@@ -108,7 +108,9 @@ class KeyPart(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class StepRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One step of a build. `verdict`: ran, cached, failed, or unneeded (nothing asked for it); `hit` as in StepCached; `reason` why it ran."""
+    """One step of a build. `verdict`: ran, cached, failed, or unneeded (nothing asked for it). `hit` is as in
+    StepCached, `reason` says why it ran.
+    """
 
     id: str
     display: str
