@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import ExitStack
 
+from jettison.app.contexts import Local
 from jettison.app.emit import mask
 from jettison.app.materials import Materials
 from jettison.app.secrets import Secrets
@@ -24,9 +25,7 @@ class Binder:
     `directories` are the local contexts by step id.
     """
 
-    def __init__(
-        self, session: Session, materials: Materials, secrets: Secrets, directories: dict[str, spec.Directory]
-    ) -> None:
+    def __init__(self, session: Session, materials: Materials, secrets: Secrets, directories: dict[str, Local]) -> None:
         self._session = session
         self._materials = materials
         self._directories = directories

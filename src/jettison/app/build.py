@@ -7,9 +7,10 @@ import time
 
 from jettison.app.bind import Binder
 from jettison.app.cache import StoreCache
-from jettison.app.contexts import Contexts
+from jettison.app.contexts import Contexts, Local
 from jettison.app.emit import Emitter, Listener
 from jettison.app.execute import Executor
+from jettison.app.findings import warnings_of
 from jettison.app.finish import NOTHING, Finisher, Made, Solved, check_outputs
 from jettison.app.images import Images
 from jettison.app.inputs import Inputs
@@ -25,7 +26,6 @@ from jettison.planning.graph import Plan
 from jettison.planning.lower import drive, lower
 from jettison.planning.merge import merge
 from jettison.record.model import BuildFinished, BuildRecord, BuildStarted, Warned
-from jettison.sandbox.spec import Directory
 from jettison.solve.ports import Cancel
 from jettison.solve.run import SolveOutcome, solve
 from jettison.syntax.parse import parse_dockerfile
@@ -73,6 +73,7 @@ class _Build:
         self._images = Images(session, pull=request.pull)
         self._materials = Materials(session, emit)
         self._plans: tuple[Plan, ...] = ()
+        self._warnings: tuple[Warned, ...] = ()
         self._outcome: SolveOutcome | None = None
 
     def run(self) -> BuildResult:
@@ -97,7 +98,7 @@ class _Build:
         return BuildResult(images=finished.images, record=self._finish("done", finished=finished))
 
     def _planned(self, contexts: Contexts) -> tuple[Plan, ...]:
-        """A plan a platform; what they share is one step."""
+        """A plan a platform; what they share is one step. The build checks are asked, too: they may refuse the file."""
         dockerfile = parse_dockerfile(contexts.dockerfile)
         wanted = platforms(self._request)
         several = is_multiple(self._request, wanted)
@@ -107,13 +108,14 @@ class _Build:
         ]
         for plan in plans:
             check_entitlements(self._request, plan)
+        self._warnings = warnings_of(dockerfile, self._request, contexts.main.ignore, self._images, self._session.store)
         return merge(plans)
 
     def _announce(self) -> None:
         steps = {step.id: step.display for plan in self._plans for step in plan.steps}
         self._emit(BuildStarted(steps=tuple(steps.items())))
-        for warning in dict.fromkeys(warning for plan in self._plans for warning in plan.warnings):
-            self._emit(Warned(message=warning))
+        for warning in self._warnings:
+            self._emit(warning)
 
     def _solve(self, contexts: Contexts) -> SolveOutcome:
         directories = _directories(self._plans, contexts)
@@ -131,7 +133,7 @@ class _Build:
                 jobs=self._request.jobs or os.cpu_count() or 1,
                 no_cache=self._request.no_cache,
                 no_cache_stages=self._request.no_cache_filter,
-                scope=contexts.main.root,
+                scope=contexts.scope,
             )
         finally:
             inputs.save()
@@ -153,9 +155,9 @@ class _Build:
         return record
 
 
-def _directories(plans: tuple[Plan, ...], contexts: Contexts) -> dict[str, Directory]:
+def _directories(plans: tuple[Plan, ...], contexts: Contexts) -> dict[str, Local]:
     """The local contexts that plans read, by step id."""
-    found = {}
+    found: dict[str, Local] = {}
     for step in (step for plan in plans for step in plan.steps):
         if isinstance(step.op, ops.LocalOp):
             found[step.id] = contexts.main if step.op.name == ops.CONTEXT else contexts.named[step.op.name]

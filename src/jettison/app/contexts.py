@@ -12,21 +12,26 @@ import msgspec
 from jettison.app.request import BuildRequest
 from jettison.base.errors import InputError
 from jettison.base.span import Source
-from jettison.sandbox.spec import Directory
+from jettison.sandbox.spec import Archive, Directory
 
 MAX_DOCKERFILE_BYTES = 16 << 20
 REMOTE_PREFIXES = ("http://", "https://", "git://", "ssh://", "git@", "github.com/")
 IMAGE_PREFIXES = ("docker-image://", "oci-layout://")
 
 
+Local = Directory | Archive
+
+
 class Contexts(msgspec.Struct, frozen=True, kw_only=True):
     """What a build reads: the Dockerfile's text, the main context, and the named ones that are directories here.
 
-    `ignore_source` is the ignore file of the main context, for messages that name its lines.
+    `scope` tells this project's builds from others'. `ignore_source` is the ignore file of the main context, for
+    messages that name its lines.
     """
 
     dockerfile: Source
-    main: Directory
+    main: Local
+    scope: str
     named: dict[str, Directory] = {}
     ignore_source: Source | None = None
 
@@ -36,29 +41,30 @@ def is_remote(spec: str) -> bool:
     return spec.startswith(REMOTE_PREFIXES)
 
 
-def open_local(request: BuildRequest, root: str | None = None, dockerfile_root: str | None = None) -> Contexts:
-    """The contexts of a request whose main context lies in directory `root` (default: `request.context`).
+def open_local(request: BuildRequest) -> Contexts:
+    """The contexts of a request whose main context is a directory here.
 
-    `dockerfile_root`: where a relative `-f` is looked up instead of the working directory (a fetched context).
     Raises InputError for what is missing or no directory.
     """
-    directory = _directory(root or request.context, "the build context")
-    dockerfile, path = _dockerfile(request, directory, dockerfile_root)
-    ignore = _ignore(directory, path, fetched=root is not None)
+    directory = _directory(request.context, "the build context")
+    dockerfile, path = _dockerfile(request, directory)
+    ignore = _ignore(directory, path)
     return Contexts(
         dockerfile=dockerfile,
         main=Directory(directory, _patterns(ignore)),
-        named=_named(request),
+        scope=directory,
+        named=named_directories(request),
         ignore_source=ignore,
     )
 
 
-def _named(request: BuildRequest) -> dict[str, Directory]:
+def named_directories(request: BuildRequest) -> dict[str, Directory]:
+    """The named contexts that are directories here. Raises InputError."""
     found = {}
     for name, spec in request.build_contexts.items():
         if not is_remote(spec) and not spec.startswith(IMAGE_PREFIXES):
             directory = _directory(spec, f"build context {name}")
-            found[name] = Directory(directory, _patterns(_ignore(directory, None, fetched=False)))
+            found[name] = Directory(directory, _patterns(_ignore(directory, None)))
     return found
 
 
@@ -71,26 +77,32 @@ def _directory(path: str, what: str) -> str:
     raise InputError(f"{what} does not exist: {path}", hint="name a directory, a URL, or - for standard input")
 
 
-def _dockerfile(request: BuildRequest, directory: str, fetched_root: str | None) -> tuple[Source, str | None]:
+def _dockerfile(request: BuildRequest, directory: str) -> tuple[Source, str | None]:
     """The Dockerfile's text, and the path that it was read from (None for a text of the request's own)."""
     if request.dockerfile_text is not None:
         return Source(request.dockerfile or "Dockerfile", request.dockerfile_text), None
     if request.dockerfile is not None:
-        path = os.path.join(fetched_root or "", request.dockerfile)
+        path = request.dockerfile
         if not os.path.lexists(path) and os.path.isfile(os.path.join(directory, request.dockerfile)):
             path = os.path.join(directory, request.dockerfile)  # docker compose's habit: relative to the context
-        return Source(request.dockerfile, _text(path, request.dockerfile)), path
+        return Source(request.dockerfile, text_of(path, request.dockerfile)), path
     for name in ("Dockerfile", "dockerfile"):
         path = os.path.join(directory, name)
         if os.path.lexists(path):
-            return Source(name, _text(path, name)), path
-    raise InputError(
-        f"failed to read dockerfile: open Dockerfile: no such file or directory (in {directory})",
+            return Source(name, text_of(path, name)), path
+    raise no_dockerfile("Dockerfile", directory)
+
+
+def no_dockerfile(name: str, place: str) -> InputError:
+    """There is none of that name in `place`."""
+    return InputError(
+        f"failed to read dockerfile: open {name}: no such file or directory (in {place})",
         hint="write a Dockerfile there, or name one with -f",
     )
 
 
-def _text(path: str, shown: str) -> str:
+def text_of(path: str | int, shown: str) -> str:
+    """The text of a Dockerfile or ignore file: of a path, or of a descriptor, which is closed. Raises InputError."""
     try:
         with open(path, "rb") as file:
             data = file.read(MAX_DOCKERFILE_BYTES + 1)
@@ -102,14 +114,12 @@ def _text(path: str, shown: str) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
-def _ignore(directory: str, dockerfile: str | None, *, fetched: bool) -> Source | None:
+def _ignore(directory: str, dockerfile: str | None) -> Source | None:
     """The ignore file: `<Dockerfile>.dockerignore` beside the Dockerfile wins over the context's own; never merged."""
-    if fetched:
-        return None
     candidates = [f"{dockerfile}.dockerignore"] if dockerfile else []
     for path in [*candidates, os.path.join(directory, ".dockerignore")]:
         if os.path.isfile(path):
-            return Source(os.path.basename(path), _text(path, path))
+            return Source(os.path.basename(path), text_of(path, path))
     return None
 
 

@@ -60,6 +60,7 @@ class Images:
         self._store = session.store
         self._pull = pull
         self._bases: dict[str, Base] = {}
+        self._asked: dict[tuple[str, str], Base] = {}
 
     def resolve(self, need: NeedImage) -> ResolvedImage:
         """The answer to a lowering's question. Raises InputError and NetworkError, placed."""
@@ -79,7 +80,17 @@ class Images:
         """The image that `ref` means on `platform`."""
         base = self._from_layout(ref, platform) if ref.startswith(LAYOUT) else self._from_name(ref, platform)
         self._bases[base.digest] = base
+        self._asked[ref, platform] = base
         return base
+
+    def config_of(self, need: NeedImage) -> ImageConfig | None:
+        """The config of an image that was resolved, None for one that nothing asked for."""
+        base = self._asked.get((need.ref, need.platform))
+        return base.config if base is not None else None
+
+    def asked(self) -> list[tuple[str, str, str]]:
+        """Every (reference, platform, digest) that was resolved, in order."""
+        return sorted((ref, platform, base.digest) for (ref, platform), base in self._asked.items())
 
     def _from_name(self, ref: str, platform: str) -> Base:
         name = str(parse_reference(ref))

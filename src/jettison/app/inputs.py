@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 from jettison.app.bind import Binder
+from jettison.app.contexts import Local
 from jettison.app.images import Images
 from jettison.app.session import Session
 from jettison.app.stamps import StampIndex
@@ -15,13 +17,14 @@ from jettison.record.model import KeyPart
 from jettison.sandbox import spec
 from jettison.solve.ports import Result
 
+if TYPE_CHECKING:
+    from jettison.tree.view import View
+
 
 class Inputs:
     """The solver's port of that name (`solve.ports.Inputs`)."""
 
-    def __init__(
-        self, session: Session, images: Images, binder: Binder, directories: dict[str, spec.Directory]
-    ) -> None:
+    def __init__(self, session: Session, images: Images, binder: Binder, directories: dict[str, Local]) -> None:
         self._session = session
         self._images = images
         self._binder = binder
@@ -42,12 +45,10 @@ class Inputs:
     def local_digest(self, step: Step, index: int) -> tuple[str, tuple[KeyPart, ...]]:
         """What a step reads of a local context."""
         from jettison.tree.content import input_digest
-        from jettison.tree.view import DirectoryView
 
-        directory = self._directories[step.inputs[index]]
-        view = DirectoryView(directory.root, directory.ignore)
+        view, stamps = self._local(self._directories[step.inputs[index]])
         try:
-            found = input_digest(step.op, index, view, self._index(directory))
+            found = input_digest(step.op, index, view, stamps)
         except JettisonError as error:
             raise error.at(step.location) from None
         return found.digest, found.parts
@@ -79,6 +80,13 @@ class Inputs:
         if not isinstance(reply, spec.Digested):
             raise InternalError(f"the keeper answered {type(reply).__name__}")
         return reply.digest
+
+    def _local(self, local: Local) -> tuple[View, StampIndex | None]:
+        from jettison.tree.view import ArchiveView, DirectoryView
+
+        if isinstance(local, spec.Directory):
+            return DirectoryView(local.root, local.ignore), self._index(local)
+        return ArchiveView((local.snapshot,)), None
 
     def _index(self, directory: spec.Directory) -> StampIndex:
         with self._lock:

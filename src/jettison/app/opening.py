@@ -6,8 +6,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import msgspec
-
 from jettison.app.contexts import Contexts, is_remote, open_local
 from jettison.app.request import BuildRequest
 from jettison.app.secrets import Secrets
@@ -22,9 +20,7 @@ def opened_contexts(request: BuildRequest, session: Session, secrets: Secrets) -
     if request.context != STDIN and not is_remote(request.context):
         yield open_local(request)
         return
-    from jettison.app.fetched import bring
+    from jettison.app.fetched import open_fetched
 
     with session.store.scratch() as directory:
-        found = bring(request, session, secrets, os.path.join(directory, "context"))
-        inside = msgspec.structs.replace(request, dockerfile=found.dockerfile, dockerfile_text=found.dockerfile_text)
-        yield open_local(inside, root=found.root, dockerfile_root=found.root if found.relative else None)
+        yield open_fetched(request, session, secrets, os.path.join(directory, "context"))

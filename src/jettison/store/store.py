@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
+from jettison.store.answers import Answers
 from jettison.store.blobs import Blobs
 from jettison.store.cachemounts import CacheMounts
 from jettison.store.home import find_home, prepare
@@ -45,6 +46,7 @@ class Store:
         self.layers = Layers(self.index)
         self.names = Names(self.index)
         self.refs = Refs(self.index)
+        self.answers = Answers(self.index)
         self.remotes = Remotes(self.index)
         self.stamps = Stamps(self.index)
         self.records = Records(root, self.index)
