@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from jettison.app.secrets import Secrets
 from jettison.app.session import Session
+from jettison.base.digest import digest_of
 from jettison.base.errors import InputError
 from jettison.planning.ops import GitOp, HttpOp
 from jettison.planning.remotes import git_source, is_http
@@ -59,7 +60,8 @@ def identity(op: HttpOp | GitOp, session: Session, secrets: Secrets) -> str:
     if found != previous and op.checksum is None:
         fact = RemoteFact(etag=found.etag, digest=found.digest, last_modified_s=found.last_modified_s)
         session.store.remotes.put(op.url, fact)
-    return found.key
+    # An ETag tells the versions of one URL apart, and nothing of another's.
+    return digest_of(f"{op.url}\0{found.key}".encode("utf-8", "surrogateescape")) if found.etag else found.key
 
 
 def fetch(op: HttpOp | GitOp, directory: str, session: Session, secrets: Secrets, cancel: Cancel | None) -> None:
