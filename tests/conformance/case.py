@@ -2,8 +2,8 @@
 
 A case is `cases/<paragraph>/<slug>.toml`; unknown keys are refused. In texts and flags `@NAME@` stands for a place that
 is known only when the case runs: @context@, @case@ (the folder of the case), @http@ (the server's address for it, on
-@host@), @busybox@ (the base's layout), @long@ (70,000 letters), the names of [images] and [dirs], and @GIT:N@ for
-commit N of [git.GIT].
+@host@), @busybox@ (the base's layout), @busybox-digest@, @long@ (70,000 letters), the names of [images] and [dirs], and
+@GIT:N@ for commit N of [git.GIT].
 
 A node is one line, `TYPE [MODE] [UID:GID] [@MTIME] [xattr.NAME=VALUE] [MAJOR,MINOR] [= TEXT | -> TARGET | == PATH]`;
 TYPE is file, dir, symlink, hardlink, fifo, char or block. What a line leaves out is not compared.
@@ -33,11 +33,22 @@ class Error(msgspec.Struct, forbid_unknown_fields=True):
     line: int | None = None
 
 
+class Page(msgspec.Struct, forbid_unknown_fields=True):
+    """What the server answers for a path. `archive` names one of the context's archives as the body."""
+
+    text: str = ""
+    archive: str = ""
+    status: int = 200
+    headers: dict[str, str] = {}
+    wants: str = ""
+
+
 class Build(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """One build of a case, and what is expected of it.
 
     `dockerfile` is written to `dockerfile_at` in the context; "" leaves it out. `setup` are lines for what a text file
-    cannot hold (layout.ACTIONS). `path` is the command line's PATH.
+    cannot hold (layout.ACTIONS). `path` is the command line's PATH, `http` what the server has
+    from now on.
 
     `only`: the exact paths that differ from the base. `history`: the entries beyond the base's, `layer: TEXT` or
     `empty: TEXT`; `history_layers`: how many entries in all are no empty ones (true: as many as layers); `history_has`:
@@ -55,6 +66,7 @@ class Build(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     stdin: str | None = None
     stdin_file: str | None = None
     path: str = "@context@"
+    http: dict[str, Page] = {}
 
     error: Error | None = None
     files: dict[str, str] = {}
@@ -92,16 +104,6 @@ class Image(msgspec.Struct, forbid_unknown_fields=True):
     context: bool = True
 
 
-class Page(msgspec.Struct, forbid_unknown_fields=True):
-    """What the server answers for a path. `archive` names one of the context's archives as the body."""
-
-    text: str = ""
-    archive: str = ""
-    status: int = 200
-    headers: dict[str, str] = {}
-    wants: str = ""
-
-
 class Commit(msgspec.Struct, forbid_unknown_fields=True):
     """One commit of a repository on branch main (or `branch`): files written, and what names it."""
 
@@ -123,7 +125,6 @@ class Case(Build, kw_only=True):
     root: bool = False
     images: dict[str, Image] = {}
     dirs: dict[str, dict[str, str]] = {}
-    http: dict[str, Page] = {}
     git: dict[str, list[Commit]] = {}
     agent: str = ""
     then: list[Build] = []

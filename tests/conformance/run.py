@@ -59,6 +59,7 @@ class Running:
             "context": self.context,
             "case": folder,
             "busybox": world.base_layout,
+            "busybox-digest": _json(os.path.join(world.base_layout, "index.json"))["manifests"][0]["digest"],
             "server": world.server.address,
             "host": world.server.address.removeprefix("http://"),
             "http": f"{world.server.address}/{self._site_name()}",
@@ -129,9 +130,8 @@ class Running:
         for name, members in build.archives.items():
             layout.write_archive(self.context, name, members)
         layout.set_up(self.context, build.setup)
-        pages = build.http if isinstance(build, Case) else {}
-        self.site.pages.update(pages)
-        for path, page in pages.items():
+        self.site.pages.update(build.http)
+        for path, page in build.http.items():
             self.site.bodies[path] = self._body(page.archive) if page.archive else page.text.encode()
             page.headers = {name: self.text(value) for name, value in page.headers.items()}
 
