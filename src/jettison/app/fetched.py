@@ -13,12 +13,14 @@ from typing import BinaryIO
 import msgspec
 
 from jettison.app.contexts import MAX_DOCKERFILE_BYTES, Contexts, Local, named_directories, no_dockerfile, text_of
+from jettison.app.options import given_args
 from jettison.app.request import BuildRequest
 from jettison.app.secrets import Secrets
 from jettison.app.session import Session
 from jettison.base.errors import InputError, UsageError
 from jettison.base.span import Source
 from jettison.planning.ops import GitOp, HttpOp
+from jettison.planning.remotes import go_bool
 from jettison.sandbox.spec import Archive, Directory
 
 SINGLE = "context"  # the name of a context that is one file from a server
@@ -47,6 +49,8 @@ def _bring(request: BuildRequest, session: Session, secrets: Secrets, root: str)
 
     op = context_op(request.context)
     if isinstance(op, GitOp):
+        if go_bool(given_args(request).get("BUILDKIT_CONTEXT_KEEP_GIT_DIR", "")) is True:
+            op = msgspec.structs.replace(op, keep_git_dir=True)
         os.mkdir(root)
         fetch(op, root, session, secrets, session.cancel)
         return Brought(main=Directory(root))
