@@ -8,7 +8,7 @@ from jettison.oci.platform import format_platform, parse_platform
 from jettison.oci.reference import DEFAULT_TAG, Reference, parse_reference
 from jettison.planning.needs import LowerOptions
 from jettison.planning.ops import GitOp, HttpOp, LocalOp
-from jettison.planning.remotes import git_source
+from jettison.planning.remotes import UNNAMED, git_source, url_filename
 
 RESERVED = frozenset({"scratch", "context"})
 IMAGE = "docker-image://"
@@ -73,8 +73,14 @@ def source_op(name: str, spec: str) -> LocalOp | HttpOp | GitOp:
         spec = f"https://{spec}" if ".git" in spec else f"https://{spec.partition('#')[0]}.git" + _fragment(spec)
     if spec.startswith(_REMOTE):
         git = git_source(spec)
-        return git.op() if git is not None else HttpOp(url=spec, filename="context")
+        return git.op() if git is not None else HttpOp(url=spec, filename=_filename(spec))
     return LocalOp(name=name)
+
+
+def _filename(spec: str) -> str:
+    """What the one file of an HTTP context is called: as its address ends, as BuildKit has it."""
+    name = url_filename(spec)
+    return "download" if name == UNNAMED else name
 
 
 def _fragment(spec: str) -> str:

@@ -9,6 +9,8 @@ import msgspec
 from jettison.base.errors import InputError
 from jettison.planning.ops import GitOp
 
+UNNAMED = "__unnamed__"
+
 _SCHEME = re.compile(r"([a-zA-Z0-9]+)://")
 _SCP = re.compile(r"([a-zA-Z0-9_][a-zA-Z0-9_.-]*)@([a-zA-Z0-9.-]+):([^?#]*)(\?[^#]*)?(#.*)?", re.DOTALL)
 _BARE = frozenset({"submodules", "keep-git-dir", "fetch-by-commit"})  # a query key that needs no value
@@ -178,8 +180,8 @@ def _mtime(value: str) -> str:
 
 
 def url_filename(url: str) -> str:
-    """The name of a downloaded file: the last component of the URL's path, `__unnamed__` when there is none."""
+    """The name of a downloaded file: the last component of the URL's path, UNNAMED when there is none."""
     from urllib.parse import unquote
 
     name = unquote(_split(url)[2]).rstrip("/").rpartition("/")[2]
-    return name if name not in {"", ".", ".."} else "__unnamed__"
+    return name if name not in {"", ".", ".."} else UNNAMED

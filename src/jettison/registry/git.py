@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import msgspec
@@ -215,7 +215,11 @@ def _fetch(git: Runner, remote: str, ref: str | None, commit: str | None) -> str
     """Fetch as little as the server allows; the commit that is there now."""
     pinned = commit or (ref if ref is not None and _COMMIT.fullmatch(ref) else None)
     if pinned is not None:
-        if git.succeeds(*_fetching(remote, pinned)):
+        try:
+            _fetch_one(git, remote, pinned)
+        except GitFailed:  # most servers give only what a name stands for
+            pass
+        else:
             return pinned
     else:
         return _fetch_ref(git, remote, ref)
@@ -231,12 +235,19 @@ def _fetch(git: Runner, remote: str, ref: str | None, commit: str | None) -> str
 def _fetch_ref(git: Runner, remote: str, ref: str | None) -> str:
     _, name = _listed(git, remote, ref)
     local = f"{name}:{name}" if name.startswith("refs/tags/") else name
-    git.run(*_fetching(remote, local))
+    _fetch_one(git, remote, local)
     return git.run("rev-parse", "FETCH_HEAD^{commit}").strip()
 
 
-def _fetching(remote: str, what: str) -> Sequence[str]:
-    return ("fetch", "--quiet", "--no-tags", "--depth=1", "--", remote, what)
+def _fetch_one(git: Runner, remote: str, what: str) -> None:
+    """Fetch one ref or commit without its history, or with it from a server of plain files, which cannot cut it off."""
+    fetch = ("fetch", "--quiet", "--no-tags")
+    try:
+        git.run(*fetch, "--depth=1", "--", remote, what)
+    except GitFailed as failed:
+        if "shallow" not in failed.words:
+            raise
+        git.run(*fetch, "--", remote, what)
 
 
 def _submodules(git: Runner) -> None:

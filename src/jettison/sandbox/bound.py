@@ -54,7 +54,7 @@ class OnDisk:
     def prepare(self, bound: spec.AnyBound) -> spec.AnyBound:
         """The mount as it is handed to the step's process."""
         match bound:
-            case spec.BoundTree(of=spec.Directory()):
+            case spec.BoundTree(of=spec.Directory() | spec.Archive()):
                 return self._copy(bound)
             case spec.BoundCache():
                 self._make_cache(bound)

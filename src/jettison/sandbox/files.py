@@ -20,7 +20,7 @@ from jettison.tree.content import input_digest, snapshot_digest
 from jettison.tree.disk import Disk
 from jettison.tree.manifest import Head
 from jettison.tree.row import Row
-from jettison.tree.view import DirectoryView, StackView, View
+from jettison.tree.view import ArchiveView, DirectoryView, StackView, View
 from jettison.tree.write import copy_step
 
 
@@ -39,6 +39,8 @@ def view_of(readable: spec.Readable) -> View:
     """What a request reads, as a tree."""
     if isinstance(readable, spec.Tree):
         return StackView(readable.snapshots)
+    if isinstance(readable, spec.Archive):
+        return ArchiveView((readable.snapshot,))
     return DirectoryView(readable.root, readable.ignore)
 
 

@@ -27,7 +27,21 @@ class Directory(msgspec.Struct, frozen=True, tag=True):
     ignore: tuple[str, ...] = ()
 
 
-Readable = Tree | Directory
+class Archive(msgspec.Struct, frozen=True, tag=True):
+    """What was unpacked of a context that came as an archive: a snapshot whose files belong to the driver's user.
+
+    Owners, modes, devices and attributes stand in its manifest alone (`tree.disk.BytesAlone`).
+    """
+
+    snapshot: str
+
+    @property
+    def ignore(self) -> tuple[str, ...]:
+        """No ignore file applies (reference §1.10)."""
+        return ()
+
+
+Readable = Tree | Directory | Archive
 
 
 class Request(msgspec.Struct, frozen=True, tag=True, kw_only=True):

@@ -105,7 +105,7 @@ def _label(name: str, inputs: tuple[str, ...]) -> str:
 
 
 def _file(name: str, before: str | None, after: str | None) -> str:
-    path = name[len(FILE_PREFIX) :] or "."
+    path = name[len(FILE_PREFIX) :].lstrip("/") or "."
     return f"{path} {_verb(before, after)}"
 
 

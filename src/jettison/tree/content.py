@@ -297,10 +297,10 @@ def _digest(lines: Iterable[_Line]) -> str:
 def _parts(lines: list[_Line]) -> tuple[KeyPart, ...]:
     """The lines in groups: a file each if MAX_PARTS allows, else the largest directories stay whole."""
     whole: list[tuple[str, list[_Line]]] = []
-    groups = [("", lines)]
+    groups = [("", lines)] if lines else []
     while groups:
         name, members = groups.pop(0)
-        parted = _split(name, members) if len(members) > 1 else {}
+        parted = _split(name, members) if len(members) > 1 or (not name and members[0].shown) else {}
         if parted and len(whole) + len(groups) + len(parted) <= MAX_PARTS:
             groups += parted.items()
         else:

@@ -94,6 +94,25 @@ class Disk(msgspec.Struct, frozen=True):
             self.opaque(at)
 
 
+class BytesAlone(Disk, frozen=True):
+    """Names and bytes that whoever runs this can read; all else that a row says stands in the manifest alone."""
+
+    def create(self, at: str, row: Row) -> None:
+        """See `Disk`; what is neither file, directory nor symlink is an empty file in its place."""
+        if row.type == SYMLINK:
+            os.symlink(row.target, at)
+        elif row.type == DIR:
+            os.mkdir(at, 0o700)
+        else:
+            os.close(os.open(at, _NEW, 0o600))
+
+    def finish(self, fd: int, row: Row) -> None:
+        """Nothing is finished."""
+
+    def finish_path(self, at: str, row: Row) -> None:
+        """Nothing is finished."""
+
+
 def _device(at: str, row: Row) -> None:
     """A device; in a user namespace, where there can be none, an empty file in its place."""
     kind = stat.S_IFCHR if row.type == CHAR else stat.S_IFBLK

@@ -17,7 +17,7 @@ from jettison.tree.directory import DirectoryView
 from jettison.tree.manifest import read_rows
 from jettison.tree.row import DELETED, DIR, SYMLINK, Row
 
-__all__ = ["DirectoryView", "StackView", "View", "resolve"]
+__all__ = ["ArchiveView", "DirectoryView", "StackView", "View", "resolve"]
 
 MAX_LINKS = 255  # symlinks followed in one look-up, as the reference builder allows
 ROOT = Row("", DIR, 0o755)
@@ -177,6 +177,12 @@ class StackView:
                 return row
             implied = row  # it knows no better than the layer below, if that has it
         return _plain(implied) if implied is not None else None
+
+
+class ArchiveView(StackView):
+    """A snapshot whose files have neither owner nor mode (`tree.disk.BytesAlone`): they can be copied, not linked."""
+
+    linkable = False
 
 
 def _above_opaque(path: str, layers: Iterable[_Layer]) -> tuple[_Layer, ...]:
