@@ -21,8 +21,9 @@ from jettison.registry.exchange import Lookup
 from jettison.registry.flow import Session
 from jettison.registry.image import Document, Tally
 from jettison.registry.keychain import run_helper
-from jettison.registry.pull import manifest, resolve
-from jettison.registry.source import Cancel, OnProgress, ResolvedManifest, Sink
+from jettison.registry.pull import manifest, resolve, small_blob
+from jettison.registry.push import has_blob, push_blob, push_manifest
+from jettison.registry.source import Cancel, OnProgress, ResolvedManifest, Sink, Upload
 
 if TYPE_CHECKING:
     from jettison.registry.wire import Wire
@@ -78,6 +79,34 @@ class Registry:
         session, wire = self._started()
         parsed = _parsed(reference)
         return wire.run(manifest(session, parsed, parsed.selector), cancel=cancel)
+
+    def read_blob(
+        self, reference: Reference | str, descriptor: Descriptor, limit: int, cancel: Cancel | None = None
+    ) -> bytes:
+        """A small blob, checked. Raises InputError for one of more than `limit` bytes."""
+        session, wire = self._started()
+        return wire.run(small_blob(session, _parsed(reference), descriptor, limit), cancel=cancel)
+
+    def has_blob(self, reference: Reference | str, digest: str, cancel: Cancel | None = None) -> bool:
+        """Whether the reference's repository, in the registry itself, has a blob. The login must be one that may write:
+        it is asked before something is pushed.
+        """
+        session, wire = self._started()
+        return wire.run(has_blob(session, _parsed(reference), digest), cancel=cancel)
+
+    def push_blob(
+        self, reference: Reference | str, descriptor: Descriptor, upload: Upload, cancel: Cancel | None = None
+    ) -> bool:
+        """Send a blob to the reference's repository; False when it was there. Raises NetworkError and Cancelled."""
+        session, wire = self._started()
+        return wire.run(push_blob(session, _parsed(reference), descriptor), cancel=cancel, upload=upload)
+
+    def push_manifest(
+        self, reference: Reference | str, data: bytes, media_type: str, cancel: Cancel | None = None
+    ) -> str:
+        """Let the reference name a manifest whose blobs are there; its digest. Raises NetworkError and Cancelled."""
+        session, wire = self._started()
+        return wire.run(push_manifest(session, _parsed(reference), data, media_type), cancel=cancel)
 
     def close(self) -> None:
         """Close what is open. The next call opens it anew."""

@@ -30,7 +30,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """The circumstances of a request, for messages: what was wanted, of whom, logged in how.
 
     `what` is a reference or a blob of one, `host` the server, `login` its name for `docker login`, `origin` where a
-    credential was looked for ("" as long as nobody asked), `offline_hint` what to do without a network.
+    credential was looked for ("" as long as nobody asked), `offline_hint` what to do without a network. `writes`:
+    something was to be stored there.
     """
 
     what: str
@@ -39,6 +40,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     origin: str = ""
     logged_in: bool = False
     offline_hint: str = ""
+    writes: bool = False
 
 
 def complaint(asked: Asked, answer: Response | Failed) -> NetworkError:
@@ -81,10 +83,15 @@ def offline_hint(name: str) -> str:
 def _explained(asked: Asked, answer: Response, said: str) -> tuple[str, str | None]:
     match answer.status:
         case 401 | 403 if asked.logged_in:
-            return "the login was refused, or may not read it", f"docker login {asked.login} ({asked.origin})"
+            may = "write" if asked.writes else "read"
+            return f"the login was refused, or may not {may} it", f"docker login {asked.login} ({asked.origin})"
+        case 401 | 403 if asked.writes:
+            return "writing needs a login", f"docker login {asked.login or asked.host}"
         case 401 | 403:
             origin = f" ({asked.origin})" if asked.origin else ""
             return "it does not exist, or needs a login", f"docker login {asked.login or asked.host}{origin}"
+        case 404 if asked.writes:
+            return "there is no such repository to write to", "some registries want it made first"
         case 404 if asked.login:
             return "there is no such image", "is the tag or the name mistyped, or the image not pushed yet?"
         case 404:

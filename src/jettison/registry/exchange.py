@@ -38,7 +38,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One HTTP request; answered by Response or Failed. Redirects are not followed by the driver.
 
     The body of the answer is read whole, up to `limit` bytes; of a 2xx answer to a `stream` request none is read
-    until `Drain` is yielded. `verify` False: the server's certificate is not checked.
+    until `Drain` is yielded. `upload` 0 or more: what is sent as body is that many bytes, all of the driver's upload.
+    `verify` False: the server's certificate is not checked.
     """
 
     url: str
@@ -47,6 +48,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes = b""
     limit: int = MAX_DOCUMENT_BYTES
     stream: bool = False
+    upload: int = -1
     verify: bool = True
 
     def __repr__(self) -> str:

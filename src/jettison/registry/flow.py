@@ -4,7 +4,7 @@
       followed   follows redirects; a login never leaves its server
         allowed  answers a 401 by logging in (Basic, or a Bearer token of the server that the challenge names)
 
-Pushing has its place here: an upload is one more user of `patiently`, with another scope.
+Pushing (`registry.push`) is one more user of them, with another scope.
 """
 
 from __future__ import annotations
@@ -57,13 +57,16 @@ class Session:
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing asked of one server: `scope` is what a token must allow, `what` names it in messages."""
+    """One thing asked of one server: `scope` is what a token must allow, `what` names it in messages, `writes` says
+    that it is to be stored there.
+    """
 
     endpoint: Endpoint
     request: Request
     scope: str
     what: str
     hint: str = ""
+    writes: bool = False
 
     @property
     def attempts(self) -> int:
@@ -74,6 +77,11 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 def pull_scope(path: str) -> str:
     """The scope of a token that may read a repository."""
     return f"repository:{path}:pull"
+
+
+def push_scope(path: str) -> str:
+    """The scope of a token that may write to a repository, and read it."""
+    return f"repository:{path}:pull,push"
 
 
 def servers(session: Session, domain: str) -> Flow[tuple[Endpoint, ...]]:
@@ -115,6 +123,7 @@ def asked(session: Session, call: Call, host: str | None = None) -> Asked:
         origin=lookup.origin,
         logged_in=lookup.credential is not None,
         offline_hint=call.hint,
+        writes=call.writes,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol, runtime_checkable
 
 import msgspec
@@ -28,6 +28,13 @@ class Restartable(Protocol):
 
     def restart(self) -> None:
         """Forget all bytes so far."""
+
+
+class Upload(Protocol):
+    """Bytes that are sent: a blob's. It may be asked for more than once, when sending is tried again."""
+
+    def pieces(self) -> Iterator[bytes]:
+        """All bytes, from the beginning, in order."""
 
 
 class Cancel(Protocol):

@@ -33,7 +33,7 @@ from jettison.registry.exchange import (
     Waited,
 )
 from jettison.registry.proxy import proxy_for
-from jettison.registry.source import Cancel, Sink
+from jettison.registry.source import Cancel, Sink, Upload
 from jettison.registry.trust import tls_context
 
 CHUNK_BYTES = 128 * 1024
@@ -59,10 +59,18 @@ class Wire:
         self._pools: dict[tuple[str | None, str, bool], _Pool] = {}
         self._lock = threading.Lock()
 
-    def run(self, flow: Flow[_Result], sink: Sink | None = None, cancel: Cancel | None = None) -> _Result:
-        """Run a flow to its end; streamed bodies go to `sink`. Raises what the flow raises, and Cancelled."""
+    def run(
+        self,
+        flow: Flow[_Result],
+        sink: Sink | None = None,
+        cancel: Cancel | None = None,
+        upload: Upload | None = None,
+    ) -> _Result:
+        """Run a flow to its end; streamed bodies go to `sink`, uploads come from `upload`. Raises what the flow raises,
+        and Cancelled.
+        """
         with contextlib.ExitStack() as held:
-            run = _Run(self, sink, cancel, held)
+            run = _Run(self, sink, cancel, held, upload)
             try:
                 action = next(flow)
                 while True:
@@ -84,13 +92,14 @@ class Wire:
         """Look up the login for a registry."""
         return self._find_login(host)
 
-    def open(self, request: Request) -> urllib3.BaseHTTPResponse:
-        """Send a request; the answer with its body unread. Raises urllib3's errors."""
+    def open(self, request: Request, pieces: Iterator[bytes] | None = None) -> urllib3.BaseHTTPResponse:
+        """Send a request, with `pieces` as its body; the answer with its body unread. Raises urllib3's errors."""
+        length = {"content-length": str(request.upload)} if pieces is not None else {}
         return self._pool(request).request(
             request.method,
             request.url,
-            body=request.body or None,
-            headers=request.headers,
+            body=pieces if pieces is not None else request.body or None,
+            headers=request.headers | length,
             redirect=False,
             retries=False,
             preload_content=False,
@@ -132,10 +141,13 @@ class Wire:
 class _Run:
     """One run of one flow: what it has open."""
 
-    def __init__(self, wire: Wire, sink: Sink | None, cancel: Cancel | None, held: contextlib.ExitStack) -> None:
+    def __init__(
+        self, wire: Wire, sink: Sink | None, cancel: Cancel | None, held: contextlib.ExitStack, upload: Upload | None
+    ) -> None:
         self._wire = wire
         self._sink = sink
         self._cancel = cancel
+        self._upload = upload
         self._open: urllib3.BaseHTTPResponse | None = None
         held.callback(self._drop)
 
@@ -165,7 +177,7 @@ class _Run:
     def _request(self, request: Request) -> Response | Failed:
         self._drop()
         try:
-            opened = self._wire.open(request)
+            opened = self._wire.open(request, self._sent(request))
         except (faults.HTTPError, OSError, ValueError) as error:
             return failure(error)
         headers = {name.lower(): opened.headers[name] for name in opened.headers}  # repeated ones are joined
@@ -173,6 +185,19 @@ class _Run:
             self._open = opened
             return Response(status=opened.status, headers=headers)
         return self._whole(request, opened, headers)
+
+    def _sent(self, request: Request) -> Iterator[bytes] | None:
+        """The body of an upload, piece by piece; None for a request that has none."""
+        if request.upload < 0:
+            return None
+        if self._upload is None:
+            raise InternalError("there is nothing to send")
+        return self._checked(self._upload)
+
+    def _checked(self, upload: Upload) -> Iterator[bytes]:
+        for piece in upload.pieces():
+            self._check()
+            yield piece
 
     def _whole(self, request: Request, opened: urllib3.BaseHTTPResponse, headers: dict[str, str]) -> Response | Failed:
         """The answer with its body; of a redirect's or an error's only as much as a message needs."""
