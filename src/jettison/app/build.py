@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 from jettison.app.bind import Binder
@@ -15,7 +14,7 @@ from jettison.app.finish import NOTHING, Finisher, Made, Solved, check_outputs
 from jettison.app.images import Images
 from jettison.app.inputs import Inputs
 from jettison.app.materials import Materials
-from jettison.app.options import check_entitlements, epoch_of, is_multiple, lower_options, platforms
+from jettison.app.options import check_entitlements, default_jobs, epoch_of, is_multiple, lower_options, platforms
 from jettison.app.records import Finished, build_record, new_build_id, write_record
 from jettison.app.request import BuildRequest, BuildResult
 from jettison.app.secrets import Secrets
@@ -130,7 +129,7 @@ class _Build:
                 executor=executor,
                 emit=self._emit,
                 cancel=self._session.cancel or _Never(),
-                jobs=self._request.jobs or os.cpu_count() or 1,
+                jobs=self._request.jobs or default_jobs(),
                 no_cache=self._request.no_cache,
                 no_cache_stages=self._request.no_cache_filter,
                 scope=contexts.scope,

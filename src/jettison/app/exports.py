@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,10 +13,12 @@ from jettison.app.outputs import BuiltImage, BuiltLayer
 from jettison.app.request import OutputSpec
 from jettison.app.session import Session
 from jettison.base.errors import InternalError
-from jettison.export.layout import ExportedImage, ExportedLayer
 from jettison.oci.documents import Descriptor
 from jettison.oci.image import EMPTY_DIFF_ID, manifest_bytes, platform_of
 from jettison.sandbox import spec
+
+if TYPE_CHECKING:
+    from jettison.export.layout import ExportedImage, ExportedLayer
 
 STDOUT = 1
 ARCHIVES = ("oci", "docker")
@@ -55,6 +58,8 @@ class Exporter:
 
     def exported(self, image: BuiltImage) -> ExportedImage:
         """The image with every blob in the store, and its manifest."""
+        from jettison.export.layout import ExportedImage
+
         layers = [self._layer(layer) for layer in image.layers]
         self._fetch(image)
         manifest = manifest_bytes(image.config, [layer.descriptor for layer in layers])
@@ -69,6 +74,8 @@ class Exporter:
         each(missing, lambda digest: self._materials.blob(blobs[digest], digest))
 
     def _layer(self, layer: BuiltLayer) -> ExportedLayer:
+        from jettison.export.layout import ExportedLayer
+
         descriptor = layer.descriptor
         if descriptor is None:
             if layer.diff_id != EMPTY_DIFF_ID:

@@ -28,6 +28,13 @@ def is_multiple(request: BuildRequest, wanted: tuple[str, ...]) -> bool:
     return len(wanted) > 1 or go_bool(given_args(request).get("BUILDKIT_MULTI_PLATFORM", "")) is True
 
 
+def default_jobs() -> int:
+    """How many steps run at once: more than there are processors, since most steps wait for a disk or a server, and
+    stages are often independent. BuildKit knows no limit at all.
+    """
+    return max(16, 4 * (os.cpu_count() or 1))
+
+
 def lower_options(request: BuildRequest, platform: str, several: bool) -> LowerOptions:
     """What one plan depends on beside the Dockerfile. Raises UsageError."""
     if request.network not in ("default", "none", "host"):

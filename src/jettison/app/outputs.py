@@ -85,15 +85,20 @@ class Packer:
 
     def pack(self, layers: tuple[str, ...], packing: Packing) -> dict[str, PackedFact]:
         """Every layer, packed; several at once."""
-        return each(list(dict.fromkeys(layers)), lambda layer: self._pack(layer, packing))
-
-    def _pack(self, layer: str, packing: Packing) -> PackedFact:
         from jettison.layer.name import compressor_name
 
         compressor = compressor_name(packing.compression)
+        known = {layer: self._known(layer, packing, compressor) for layer in dict.fromkeys(layers)}
+        missing = [layer for layer, fact in known.items() if fact is None]
+        made = each(missing, lambda layer: self._pack(layer, packing, compressor))
+        return made | {layer: fact for layer, fact in known.items() if fact is not None}
+
+    def _known(self, layer: str, packing: Packing, compressor: str) -> PackedFact | None:
+        """The layer as it was packed before, if what came of that is still here."""
         known = self._store.layers.packed(layer, packing.compression, packing.clamp_epoch, compressor)
-        if known is not None and (not known.digest or self._store.blobs.has(known.digest)):
-            return known
+        return known if known is not None and (not known.digest or self._store.blobs.has(known.digest)) else None
+
+    def _pack(self, layer: str, packing: Packing, compressor: str) -> PackedFact:
         from jettison.sandbox.spec import Packed, PackRequest
 
         with self._store.scratch() as aside:

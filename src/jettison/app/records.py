@@ -14,7 +14,6 @@ from jettison.planning.graph import Plan, Step
 from jettison.record.fold import Fate, fates
 from jettison.record.model import AnyEvent, BuildRecord, ImageRecord, StepRecord, Warned
 from jettison.solve.run import SolveOutcome
-from jettison.store.records import BuildRow
 from jettison.store.store import Store
 
 _NO_OUTCOME = SolveOutcome(results={}, keys={}, verdicts={})
@@ -85,8 +84,7 @@ def _step(step: Step, outcome: SolveOutcome, fate: Fate) -> StepRecord:
 
 def write_record(store: Store, record: BuildRecord) -> str:
     """Keep the record; its path."""
-    row = BuildRow(id=record.id, started=record.started, outcome=record.outcome, target=record.target)
-    return store.records.write(row, encode_record(record))
+    return store.records.write(record.id, encode_record(record))
 
 
 def encode_record(record: BuildRecord) -> bytes:

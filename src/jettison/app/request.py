@@ -43,7 +43,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     `context` is a directory, a URL or `-`. `dockerfile` is a path (None: `Dockerfile` in the context), or its text when
     `dockerfile_text` is given. `build_args` with value None take the environment's. `store` None is the user's own.
-    `source_date_epoch` is in seconds. `jobs` 0 is as many as there are processors.
+    `source_date_epoch` is in seconds. `jobs` 0 is four a processor, at least 16: most steps wait.
     """
 
     context: str = "."

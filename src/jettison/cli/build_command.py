@@ -182,7 +182,7 @@ def _parser() -> Parser:
     many("--allow", metavar="ENTITLEMENT", help="network.host or security.insecure")
     add("--shm-size", metavar="SIZE", help="size of /dev/shm in RUN (default: 64m)")
     add("--isolation", metavar="TIER", help="root or rootless (default: what works here: `jettison doctor`)")
-    add("--jobs", metavar="N", type=int, default=0, help="steps that run at once (default: one a processor)")
+    add("--jobs", metavar="N", type=int, default=0, help="steps that run at once (default: 4 a processor, at least 16)")
     add("--iidfile", metavar="FILE", help="write the image id to FILE")
     add("--metadata-file", metavar="FILE", help="write digests and the build record's place to FILE, as JSON")
     add(

@@ -41,7 +41,11 @@ class Names:
         self._index = index
 
     def put(self, *images: NamedImage) -> None:
-        """Let names mean these images from now on, all at once. `created_s` 0 is now."""
+        """Let names mean these images from now on, all at once. `created_s` 0 is now, or as it was for an image that
+        has the name already: nothing is written then.
+        """
+        if all(self._means(image) for image in images):
+            return
         now = int(time.time())
         values = [
             (i.name, i.platform, i.config_digest, i.manifest_digest, i.created_s or now, msgspec.json.encode(i.keeps))
@@ -54,6 +58,12 @@ class Names:
     def get(self, name: str, platform: str | None = None) -> NamedImage | None:
         """The image of that name, on that platform (None: the only or first one)."""
         return next((i for i in self._select("WHERE name=?", name) if platform in (None, i.platform)), None)
+
+    def _means(self, image: NamedImage) -> bool:
+        """Whether its name means just this image."""
+        known = self._select("WHERE name=?", image.name)
+        created = known[0].created_s if known and not image.created_s else image.created_s
+        return known == (msgspec.structs.replace(image, created_s=created),)
 
     def all(self) -> tuple[NamedImage, ...]:
         """Every named image, in order of name and platform."""

@@ -1,4 +1,4 @@
-"""Build records: one JSON file a build, and a row that lists it."""
+"""Build records: one JSON file a build. They are listed from their files: a build with nothing to do writes no row."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import os
 import msgspec
 
 from jettison.base.errors import InputError
-from jettison.store.index import Index
 
 KEPT_RECORDS = 200
+_SUFFIX = ".json"
 _ID = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
 
 
 class BuildRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One build in the list. `started` is RFC 3339; `outcome` done, failed or cancelled."""
+    """What a list of builds shows of a record. `started` is RFC 3339; `outcome` done, failed or cancelled."""
 
     id: str
     started: str
@@ -22,31 +22,34 @@ class BuildRow(msgspec.Struct, frozen=True, kw_only=True):
     target: str = ""
 
 
+_row = msgspec.json.Decoder(BuildRow)
+
+
 class Records:
-    """The records of the newest 200 builds, as their bytes."""
+    """The records of the newest 200 builds, as their bytes. Ids sort by time."""
 
-    def __init__(self, root: str, index: Index) -> None:
+    def __init__(self, root: str) -> None:
         self._directory = os.path.join(root, "records")
-        self._index = index
 
-    def write(self, build: BuildRow, data: bytes) -> str:
+    def write(self, build_id: str, data: bytes) -> str:
         """Keep a record; its path. Records beyond the newest 200 are removed."""
-        path = self.path(build.id)
+        path = self.path(build_id)
         aside = f"{path}.{os.getpid()}.tmp"
         with open(aside, "wb") as file:
             file.write(data)
         os.replace(aside, path)
-        with self._index.write() as db:
-            values = (build.id, build.started, build.outcome, build.target)
-            db.execute("INSERT OR REPLACE INTO builds VALUES (?,?,?,?)", values)
-        for old in self.list()[KEPT_RECORDS:]:
-            self.remove(old.id)
+        for old in self.ids()[KEPT_RECORDS:]:
+            self.remove(old)
         return path
 
+    def ids(self) -> list[str]:
+        """The ids of all builds, newest first."""
+        names = (name for name in os.listdir(self._directory) if name.endswith(_SUFFIX))
+        return sorted((name.removesuffix(_SUFFIX) for name in names), reverse=True)
+
     def list(self) -> tuple[BuildRow, ...]:
-        """All builds, newest first."""
-        rows = self._index.rows("SELECT id, started, outcome, target FROM builds ORDER BY started DESC, id DESC")
-        return tuple(BuildRow(id=row[0], started=row[1], outcome=row[2], target=row[3]) for row in rows)
+        """All builds, newest first; a record that cannot be read is left out."""
+        return tuple(row for row in map(self._row, self.ids()) if row is not None)
 
     def read(self, build_id: str) -> bytes:
         """The record's bytes. Raises InputError when there is none."""
@@ -58,8 +61,6 @@ class Records:
 
     def remove(self, build_id: str) -> None:
         """Forget a build."""
-        with self._index.write() as db:
-            db.execute("DELETE FROM builds WHERE id=?", (build_id,))
         try:
             os.unlink(self.path(build_id))
         except FileNotFoundError:
@@ -69,4 +70,10 @@ class Records:
         """Where the record lies. Raises InputError for what cannot be an id (it names a file)."""
         if not build_id or build_id.startswith(".") or not _ID.issuperset(build_id):
             raise InputError(f"not the id of a build: {build_id!r}")
-        return os.path.join(self._directory, f"{build_id}.json")
+        return os.path.join(self._directory, build_id + _SUFFIX)
+
+    def _row(self, build_id: str) -> BuildRow | None:
+        try:
+            return _row.decode(self.read(build_id))
+        except (InputError, msgspec.DecodeError):  # another build has just removed it, or somebody put a file there
+            return None

@@ -44,6 +44,7 @@ class Snapshots:
         self._locks = os.path.join(root, "locks", "blobs")
         self._lease = lease
         self._gate = gate
+        self._whole: set[str] = set()  # layers that were found whole: they are pinned, and so stay that way
 
     def path(self, layer: str, *, files: bool = True) -> str:
         """Where the snapshot lies. `files` False: where its rows alone may lie, without the files' bytes."""
@@ -64,11 +65,14 @@ class Snapshots:
         """Whether every layer that we made is whole; if so all are pinned while we live. A base's layers count as
         whole: they can be fetched again.
         """
-        layers = tuple(layers)
+        unknown = tuple(layer for layer in layers if layer not in self._whole)
+        if not unknown:
+            return True
         with self._gate.shared():
-            whole = all(os.path.isdir(self.path(layer)) for layer in layers if layer.startswith(MADE))
+            whole = all(os.path.isdir(self.path(layer)) for layer in unknown if layer.startswith(MADE))
             if whole:
-                self._lease.pin(layers)
+                self._lease.pin(unknown)
+                self._whole.update(unknown)
         return whole
 
     def new(self) -> tuple[str, str]:

@@ -49,7 +49,7 @@ class Store:
         self.answers = Answers(self.index)
         self.remotes = Remotes(self.index)
         self.stamps = Stamps(self.index)
-        self.records = Records(root, self.index)
+        self.records = Records(root)
 
     @classmethod
     def open(cls, home: str | None = None) -> Store:

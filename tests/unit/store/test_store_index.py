@@ -4,6 +4,7 @@ import os
 import sqlite3
 import time
 
+import msgspec
 import pytest
 
 from jettison.base.errors import HostError, InputError, InternalError
@@ -196,9 +197,11 @@ def test_only_so_many_contexts_are_remembered(store: Store):
 def test_records_are_listed_newest_first_and_read(store: Store):
     for number in (1, 2):
         build = BuildRow(id=f"b{number}", started=f"2026-01-0{number}T00:00:00Z", outcome="done")
-        store.records.write(build, b"{}")
+        store.records.write(build.id, msgspec.json.encode(build))
+    store.records.write("b0", b"damaged")
     assert [build.id for build in store.records.list()] == ["b2", "b1"]
-    assert store.records.read("b1") == b"{}"
+    assert store.records.list()[0].started == "2026-01-02T00:00:00Z"
+    assert store.records.read("b0") == b"damaged"
     with pytest.raises(InputError, match="no record"):
         store.records.read("b3")
     with pytest.raises(InputError, match="not the id of a build"):
@@ -207,5 +210,18 @@ def test_records_are_listed_newest_first_and_read(store: Store):
 
 def test_old_records_go(store: Store):
     for number in range(KEPT_RECORDS + 2):
-        store.records.write(BuildRow(id=f"b{number:04}", started=f"2026-{number:04}", outcome="done"), b"{}")
-    assert len(store.records.list()) == len(os.listdir(f"{store.root}/records")) == KEPT_RECORDS
+        store.records.write(f"b{number:04}", b"{}")
+    assert len(store.records.ids()) == len(os.listdir(f"{store.root}/records")) == KEPT_RECORDS
+    assert store.records.ids()[-1] == "b0002"
+
+
+def test_naming_an_image_again_writes_nothing(store: Store):
+    image = NamedImage(name="app", platform="linux/amd64", config_digest=A, manifest_digest="", created_s=7)
+    store.names.put(image)
+    before = store.index.row("SELECT total_changes()")
+    store.names.put(msgspec.structs.replace(image, created_s=0))
+    assert store.index.row("SELECT total_changes()") == before
+    store.names.put(msgspec.structs.replace(image, created_s=0, config_digest=B))
+    named = store.names.get("app")
+    assert named is not None
+    assert (named.config_digest, named.created_s > 7) == (B, True)
