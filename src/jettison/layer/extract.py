@@ -19,11 +19,11 @@ from jettison.tree.row import CHAR, DELETED, DIR, FILE, SYMLINK, Row
 
 _AUFS = ".wh..wh."
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_MAX_PATH_BYTES = 4095
+MAX_PATH_BYTES = 4095
 _MAX_LINKS = 40  # as the kernel has it
 MAX_TREE_BYTES = 1 << 30  # of memory, about: a few compressed kilobytes can name millions of directories
-_NODE_BYTES = 400
-_DROPPED_XATTRS = ("user.overlay.", "trusted.overlay.", "user.jettison.", "trusted.jettison.")
+NODE_BYTES = 400
+DROPPED_XATTRS = ("user.overlay.", "trusted.overlay.", "user.jettison.", "trusted.jettison.")
 
 Lookup = Callable[[str], Row | None]
 
@@ -132,7 +132,7 @@ class Extraction:
 
     def _count(self, path: str) -> None:
         _check_length(path)
-        self._bytes_left -= _NODE_BYTES + len(path)
+        self._bytes_left -= NODE_BYTES + len(path)
         if self._bytes_left < 0:
             raise InputError("the archive holds too many paths")
 
@@ -318,9 +318,9 @@ class Extraction:
     def _xattrs(self, entry: Entry) -> tuple[tuple[str, bytes], ...]:
         if not entry.xattrs:
             return ()
-        kept = tuple(pair for pair in entry.xattrs if not pair[0].startswith(_DROPPED_XATTRS))
+        kept = tuple(pair for pair in entry.xattrs if not pair[0].startswith(DROPPED_XATTRS))
         for key, _ in entry.xattrs:
-            if key.startswith(_DROPPED_XATTRS):
+            if key.startswith(DROPPED_XATTRS):
                 self.warn(f"{entry.name}: the attribute {key} is dropped: it would steer the overlay")
         return kept
 
@@ -346,8 +346,8 @@ class Extraction:
 
 
 def _check_length(path: str) -> None:
-    if len(path) > _MAX_PATH_BYTES or len(path.encode("utf-8", "surrogateescape")) > _MAX_PATH_BYTES:
-        raise InputError(f"the archive holds a path of more than {_MAX_PATH_BYTES} bytes")
+    if len(path) > MAX_PATH_BYTES or len(path.encode("utf-8", "surrogateescape")) > MAX_PATH_BYTES:
+        raise InputError(f"the archive holds a path of more than {MAX_PATH_BYTES} bytes")
 
 
 def clean(name: str) -> list[str]:

@@ -34,6 +34,11 @@ def pack(snapshot: str, blobs_dir: str, compression: str = "gzip", clamp_epoch: 
     files = os.path.join(snapshot, "files")
     if not blobs_dir:
         return _packed(press_pieces(pieces, files, Press("uncompressed", None)))
+    return pack_pieces(pieces, files, blobs_dir, compression)
+
+
+def pack_pieces(pieces: Iterable[Piece], files: str, blobs_dir: str, compression: str) -> Packed:
+    """Headers, and the content of the files below the directory `files`, as a blob in `blobs_dir`. See `pack`."""
     aside = os.path.join(blobs_dir, f".pack-{os.getpid()}-{os.urandom(6).hex()}")
     try:
         with open(aside, "xb") as file:

@@ -31,13 +31,16 @@ class Piece(NamedTuple):
     size: int = 0
 
 
-def layer_pieces(rows: Iterable[Row], clamp_epoch: int | None = None, *, foreign: bool = False) -> Iterator[Piece]:
+def layer_pieces(
+    rows: Iterable[Row], clamp_epoch: int | None = None, *, foreign: bool = False, exact_times: bool = False
+) -> Iterator[Piece]:
     """The entries of a layer made of `rows`, which are in `tree.row.order`; `END` is not among them.
 
     DELETED rows are whiteouts at the place of the name they hide. `foreign` is for the rows of an unpacked layer, whose
     lower layers nobody knows: there an emptied directory is an opaque mark, and the root's own entry is kept. In our
     own layers the old children are rows, and the root has no entry, as in BuildKit's. `clamp_epoch` (seconds) limits
-    every mtime. Of a hard-link group the first path here carries the bytes.
+    every mtime. `exact_times` is for what is no layer: mtimes keep their nanoseconds. Of a hard-link group the first
+    path here carries the bytes.
     """
     first_of: dict[str, str] = {}
     for row in rows:
@@ -45,13 +48,14 @@ def layer_pieces(rows: Iterable[Row], clamp_epoch: int | None = None, *, foreign
             yield Piece(header(_bytes(_whiteout(row.path)), b"0"))
             continue
         if row.path or (foreign and not row.implied):
-            yield _entry(row, first_of, clamp_epoch)
+            yield _entry(row, first_of, clamp_epoch, exact_times=exact_times)
         if foreign and row.opaque:
             yield Piece(header(_bytes(f"{row.path}/{OPAQUE}" if row.path else OPAQUE), b"0"))
 
 
-def _entry(row: Row, first_of: dict[str, str], clamp_epoch: int | None) -> Piece:
+def _entry(row: Row, first_of: dict[str, str], clamp_epoch: int | None, *, exact_times: bool) -> Piece:
     mtime = row.mtime_ns // _NS
+    fraction = row.mtime_ns % _NS if exact_times and mtime >= 0 else 0
     if clamp_epoch is not None and mtime > clamp_epoch:
         mtime = clamp_epoch
     name = _bytes(row.path)
@@ -59,14 +63,14 @@ def _entry(row: Row, first_of: dict[str, str], clamp_epoch: int | None) -> Piece
         first = first_of.setdefault(row.link, row.path)
         if first != row.path:
             link = _bytes(first)
-            return Piece(header(name, _LINK, row.mode, row.uid, row.gid, 0, mtime, link))
+            return Piece(header(name, _LINK, row.mode, row.uid, row.gid, 0, mtime, link, fraction_ns=fraction))
     if row.type == FILE:
-        made = header(name, b"0", row.mode, row.uid, row.gid, row.size, mtime, xattrs=row.xattrs)
+        made = header(name, b"0", row.mode, row.uid, row.gid, row.size, mtime, xattrs=row.xattrs, fraction_ns=fraction)
         return Piece(made, row.path, row.size) if row.size else Piece(made)
     if row.type == DIR:
         name = name + b"/" if name else b"./"
     kind, link = _KINDS[row.type], _bytes(row.target)
-    return Piece(header(name, kind, row.mode, row.uid, row.gid, 0, mtime, link, row.device, row.xattrs))
+    return Piece(header(name, kind, row.mode, row.uid, row.gid, 0, mtime, link, row.device, row.xattrs, fraction))
 
 
 def _whiteout(path: str) -> str:
@@ -94,8 +98,9 @@ def header(  # noqa: PLR0917 - the fields of a header, in its order; called once
     link: bytes = b"",
     device: tuple[int, int] = (0, 0),
     xattrs: tuple[tuple[str, bytes], ...] = (),
+    fraction_ns: int = 0,
 ) -> bytes:
-    """One entry's header, with a PAX header before it for what ustar cannot say."""
+    """One entry's header, with a PAX header before it for what ustar cannot say. `fraction_ns` is added to `mtime`."""
     prefix = b""
     records: list[tuple[bytes, bytes]] = []
     if len(name) > _NAME_MAX or not name.isascii():
@@ -120,6 +125,8 @@ def header(  # noqa: PLR0917 - the fields of a header, in its order; called once
     if not 0 <= mtime <= _SIZE_MAX:
         records.append((b"mtime", b"%d" % mtime))
         mtime = 0
+    elif fraction_ns:
+        records.append((b"mtime", b"%d.%09d" % (mtime, fraction_ns)))
     if xattrs:
         records += [(b"SCHILY.xattr." + _bytes(key), value) for key, value in xattrs]
     main = _ustar(name, kind, mode, uid, gid, size, mtime, link, device, prefix)

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from jettison.base.errors import InternalError
+from jettison.layer.cachedir import pack_directory, restore_directory
+from jettison.layer.faithful import unfaithful
 from jettison.layer.flatten import export_tree, export_trees
 from jettison.layer.pack import pack
 from jettison.layer.unpack import unarchive, unpack
@@ -18,7 +20,7 @@ from jettison.sandbox.desk import Desk
 from jettison.sandbox.tier import Tier
 from jettison.tree.content import input_digest, snapshot_digest
 from jettison.tree.disk import Disk
-from jettison.tree.manifest import Head
+from jettison.tree.manifest import Head, read_rows
 from jettison.tree.row import Row
 from jettison.tree.view import ArchiveView, DirectoryView, StackView, View
 from jettison.tree.write import copy_step
@@ -108,6 +110,20 @@ def _unpack(request: spec.UnpackRequest, desk: Desk) -> spec.Reply:
     return spec.Unpacked(rows=made.rows)
 
 
+def _faith(request: spec.FaithRequest, _desk: Desk) -> spec.Reply:
+    return spec.Faith(problem=unfaithful(read_rows(request.snapshot)))
+
+
+def _pack_directory(request: spec.PackDirectoryRequest, _desk: Desk) -> spec.Reply:
+    made = pack_directory(request.directory, request.blobs, request.compression)
+    return spec.Packed(diff_id=made.diff_id, tar_bytes=made.tar_bytes, digest=made.digest, size_bytes=made.size_bytes)
+
+
+def _restore_directory(request: spec.RestoreDirectoryRequest, desk: Desk) -> spec.Reply:
+    restore_directory(request.blob, request.directory, request.aside, disk_of(desk.tier))
+    return spec.Done()
+
+
 def _export(request: spec.ExportRequest, desk: Desk) -> spec.Reply:
     if request.named:
         trees = [(name, tree.snapshots) for name, tree in request.named]
@@ -127,5 +143,8 @@ FILE_WORK: dict[type[spec.Request], Callable[[Any, Desk], spec.Reply]] = {
     spec.SnapshotDigestRequest: _snapshot_digest,
     spec.PackRequest: _pack,
     spec.UnpackRequest: _unpack,
+    spec.FaithRequest: _faith,
+    spec.PackDirectoryRequest: _pack_directory,
+    spec.RestoreDirectoryRequest: _restore_directory,
     spec.ExportRequest: _export,
 }

@@ -178,6 +178,28 @@ class UnpackRequest(Request, frozen=True, kw_only=True):
     below: tuple[str, ...] = ()
 
 
+class FaithRequest(Request, frozen=True, kw_only=True):
+    """Would a snapshot that was made here come back the same from its layer? Answered by Faith."""
+
+    snapshot: str
+
+
+class PackDirectoryRequest(Request, frozen=True, kw_only=True):
+    """A cache mount's directory, itself included, as a blob in the directory `blobs`. Answered by Packed."""
+
+    directory: str
+    blobs: str
+    compression: str = "gzip"
+
+
+class RestoreDirectoryRequest(Request, frozen=True, kw_only=True):
+    """Make `directory`, if it is not there, of a blob of PackDirectoryRequest; what is not ready lies at `aside`."""
+
+    blob: str
+    directory: str
+    aside: str
+
+
 class ExportRequest(Request, frozen=True, kw_only=True):
     """The flattened tree into directory or tar `dest` (`form`: dir or tar). `epoch` (seconds) becomes every mtime.
 
@@ -220,6 +242,9 @@ AnyRequest = (
     | SnapshotDigestRequest
     | PackRequest
     | UnpackRequest
+    | FaithRequest
+    | PackDirectoryRequest
+    | RestoreDirectoryRequest
     | ExportRequest
     | RemoveRequest
     | SizeRequest
@@ -277,6 +302,12 @@ class Unpacked(Reply, frozen=True, kw_only=True):
     rows: int
 
 
+class Faith(Reply, frozen=True, kw_only=True):
+    """Why it would not come back the same, "" when it does."""
+
+    problem: str
+
+
 class Done(Reply, frozen=True, kw_only=True):
     """`sizes` answers SizeRequest."""
 
@@ -303,4 +334,4 @@ class Failed(Reply, frozen=True, kw_only=True):
     hint: str | None = None
 
 
-AnyReply = Output | Note | Ran | Copied | Digested | Packed | Unpacked | Done | Placed | Examined | Failed
+AnyReply = Output | Note | Ran | Copied | Digested | Packed | Unpacked | Faith | Done | Placed | Examined | Failed
