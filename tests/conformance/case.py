@@ -11,6 +11,7 @@ TYPE is file, dir, symlink, hardlink, fifo, char or block. What a line leaves ou
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 
@@ -154,8 +155,9 @@ def names() -> list[str]:
     return found
 
 
+@functools.cache
 def load(name: str) -> Case:
-    """The case of that name. Raises msgspec.ValidationError for a key or a type that no case has."""
+    """The case of that name, read once. Raises msgspec.ValidationError for a key or a type that no case has."""
     with open(os.path.join(CASES, f"{name}.toml"), "rb") as file:
         found = msgspec.toml.decode(file.read(), type=Case)
     found.name = name

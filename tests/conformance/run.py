@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Self
 
+import msgspec
+
 import images
 from bases import assemble
 from conformance import layout
@@ -130,10 +132,10 @@ class Running:
         for name, members in build.archives.items():
             layout.write_archive(self.context, name, members)
         layout.set_up(self.context, build.setup)
-        self.site.pages.update(build.http)
         for path, page in build.http.items():
             self.site.bodies[path] = self._body(page.archive) if page.archive else page.text.encode()
-            page.headers = {name: self.text(value) for name, value in page.headers.items()}
+            headers = {name: self.text(value) for name, value in page.headers.items()}
+            self.site.pages[path] = msgspec.structs.replace(page, headers=headers)
 
     def _body(self, archive: str) -> bytes:
         with open(os.path.join(self.context, archive), "rb") as file:
