@@ -19,7 +19,9 @@ from jettison.app.records import Finished, build_record, new_build_id, write_rec
 from jettison.app.request import BuildRequest, BuildResult
 from jettison.app.secrets import Secrets
 from jettison.app.session import Session
-from jettison.base.errors import Cancelled, JettisonError
+from jettison.app.wellformed import check_request
+from jettison.base.errors import Cancelled, JettisonError, refused
+from jettison.base.span import Source
 from jettison.planning import ops
 from jettison.planning.graph import Plan
 from jettison.planning.lower import drive, lower
@@ -39,6 +41,7 @@ def build(request: BuildRequest, *, on_event: Listener | None = None, cancel: Ca
 
     Raises a JettisonError: UsageError, DockerfileError, StepError, InputError, NetworkError, HostError or Cancelled.
     """
+    check_request(request)
     check_outputs(request)
     secrets = Secrets(request)
     secrets.check()
@@ -77,11 +80,22 @@ class _Build:
 
     def run(self) -> BuildResult:
         try:
-            result = self._run()
+            return self._run()
         except JettisonError as error:
-            self._finish("cancelled" if isinstance(error, Cancelled) else "failed", error.message)
+            self._fail(error)
             raise
-        return result
+        except BrokenPipeError:
+            raise  # whoever read our standard output has gone
+        except OSError as error:
+            failure = refused(error.filename or "the store", error)
+            self._fail(failure)
+            raise failure from error
+
+    def _fail(self, error: JettisonError) -> None:
+        try:
+            self._finish("cancelled" if isinstance(error, Cancelled) else "failed", error.message)
+        except (JettisonError, OSError):
+            return  # the disk that is full has no room for the record either: the first error is the one to tell
 
     def _run(self) -> BuildResult:
         from jettison.app.opening import opened_contexts
@@ -119,7 +133,7 @@ class _Build:
     def _solve(self, contexts: Contexts) -> SolveOutcome:
         directories = _directories(self._plans, contexts)
         binder = Binder(self._session, self._materials, self._secrets, directories)
-        inputs = Inputs(self._session, self._images, binder, directories)
+        inputs = Inputs(self._session, self._images, binder, directories, _ignores(self._plans, contexts))
         executor = Executor(self._session, self._images, binder, epoch_of(self._plans[0]))
         try:
             return solve(
@@ -156,8 +170,16 @@ class _Build:
 
 def _directories(plans: tuple[Plan, ...], contexts: Contexts) -> dict[str, Local]:
     """The local contexts that plans read, by step id."""
-    found: dict[str, Local] = {}
-    for step in (step for plan in plans for step in plan.steps):
-        if isinstance(step.op, ops.LocalOp):
-            found[step.id] = contexts.main if step.op.name == ops.CONTEXT else contexts.named[step.op.name]
-    return found
+    return {
+        step: contexts.main if name == ops.CONTEXT else contexts.named[name] for step, name in _local(plans).items()
+    }
+
+
+def _ignores(plans: tuple[Plan, ...], contexts: Contexts) -> dict[str, Source]:
+    """The ignore files of those local contexts that have one, by step id."""
+    return {step: contexts.ignores[name] for step, name in _local(plans).items() if name in contexts.ignores}
+
+
+def _local(plans: tuple[Plan, ...]) -> dict[str, str]:
+    """The names of local contexts by step id."""
+    return {step.id: step.op.name for plan in plans for step in plan.steps if isinstance(step.op, ops.LocalOp)}

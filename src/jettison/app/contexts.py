@@ -12,6 +12,7 @@ import msgspec
 from jettison.app.request import BuildRequest
 from jettison.base.errors import InputError
 from jettison.base.span import Source
+from jettison.planning.ops import CONTEXT
 from jettison.sandbox.spec import Archive, Directory
 
 MAX_DOCKERFILE_BYTES = 16 << 20
@@ -25,15 +26,15 @@ Local = Directory | Archive
 class Contexts(msgspec.Struct, frozen=True, kw_only=True):
     """What a build reads: the Dockerfile's text, the main context, and the named ones that are directories here.
 
-    `scope` tells this project's builds from others'. `ignore_source` is the ignore file of the main context, for
-    messages that name its lines.
+    `scope` tells this project's builds from others'. `ignores` are the ignore files by context (the main one's under
+    ops.CONTEXT), for messages that name their lines.
     """
 
     dockerfile: Source
     main: Local
     scope: str
     named: dict[str, Directory] = {}
-    ignore_source: Source | None = None
+    ignores: dict[str, Source] = {}
 
 
 def is_remote(spec: str) -> bool:
@@ -49,23 +50,27 @@ def open_local(request: BuildRequest) -> Contexts:
     directory = _directory(request.context, "the build context")
     dockerfile, path = _dockerfile(request, directory)
     ignore = _ignore(directory, path)
+    named, ignores = named_directories(request)
     return Contexts(
         dockerfile=dockerfile,
         main=Directory(directory, _patterns(ignore)),
         scope=directory,
-        named=named_directories(request),
-        ignore_source=ignore,
+        named=named,
+        ignores=ignores if ignore is None else {**ignores, CONTEXT: ignore},
     )
 
 
-def named_directories(request: BuildRequest) -> dict[str, Directory]:
-    """The named contexts that are directories here. Raises InputError."""
-    found = {}
+def named_directories(request: BuildRequest) -> tuple[dict[str, Directory], dict[str, Source]]:
+    """The named contexts that are directories here, and the ignore files of those that have one. Raises InputError."""
+    found, ignores = {}, {}
     for name, spec in request.build_contexts.items():
         if not is_remote(spec) and not spec.startswith(IMAGE_PREFIXES):
             directory = _directory(spec, f"build context {name}")
-            found[name] = Directory(directory, _patterns(_ignore(directory, None)))
-    return found
+            ignore = _ignore(directory, None)
+            found[name] = Directory(directory, _patterns(ignore))
+            if ignore is not None:
+                ignores[name] = ignore
+    return found, ignores
 
 
 def _directory(path: str, what: str) -> str:
@@ -109,8 +114,16 @@ def text_of(path: str | int, shown: str) -> str:
     except OSError as error:
         hint = "-f names a file, relative to the working directory"
         raise InputError(f"failed to read dockerfile: open {shown}: {error.strerror}", hint=hint) from None
+    return decoded(data, shown)
+
+
+def decoded(data: bytes, shown: str) -> str:
+    """The bytes of a Dockerfile or ignore file as text. Raises InputError for what is none."""
     if len(data) > MAX_DOCKERFILE_BYTES:
         raise InputError(f"{shown} is larger than {MAX_DOCKERFILE_BYTES} bytes: is it a Dockerfile?")
+    if b"\0" in data:
+        hint = "it is UTF-16: save it as UTF-8" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "-f names the Dockerfile"
+        raise InputError(f"{shown} is not a text file", hint=hint)
     return data.decode("utf-8", "surrogateescape")
 
 
@@ -128,4 +141,4 @@ def _patterns(source: Source | None) -> tuple[str, ...]:
         return ()
     from jettison.syntax.ignore import parse_ignore
 
-    return parse_ignore(source.text)
+    return parse_ignore(source.text, source.name)

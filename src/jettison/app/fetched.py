@@ -12,7 +12,15 @@ from typing import BinaryIO
 
 import msgspec
 
-from jettison.app.contexts import MAX_DOCKERFILE_BYTES, Contexts, Local, named_directories, no_dockerfile, text_of
+from jettison.app.contexts import (
+    MAX_DOCKERFILE_BYTES,
+    Contexts,
+    Local,
+    decoded,
+    named_directories,
+    no_dockerfile,
+    text_of,
+)
 from jettison.app.options import given_args
 from jettison.app.request import BuildRequest
 from jettison.app.secrets import Secrets
@@ -36,11 +44,13 @@ class Brought(msgspec.Struct, frozen=True, kw_only=True):
 def open_fetched(request: BuildRequest, session: Session, secrets: Secrets, root: str) -> Contexts:
     """Bring the request's main context to `root`, where nothing is yet, and find its Dockerfile."""
     found = _from_stdin(request, session, root) if request.context == "-" else _bring(request, session, secrets, root)
+    named, ignores = named_directories(request)
     return Contexts(
         dockerfile=_dockerfile(request, found),
         main=found.main,
         scope=request.context,
-        named=named_directories(request),
+        named=named,
+        ignores=ignores,
     )
 
 
@@ -119,9 +129,11 @@ def _unpacked(path: str, root: str) -> Archive | None:
 def _bare(path: str) -> str:
     with open(path, "rb") as file:
         data = file.read(MAX_DOCKERFILE_BYTES + 1)
-    if len(data) > MAX_DOCKERFILE_BYTES:
-        raise InputError("what was sent as context is neither a tar nor a Dockerfile: it is too long for one")
-    return data.decode("utf-8", "surrogateescape")
+    try:
+        return decoded(data, "it")
+    except InputError:
+        hint = "send a tar (plain, or compressed by gzip, bzip2, xz or zstd), or a Dockerfile"
+        raise InputError("what was sent as the context is neither a tar nor a Dockerfile", hint=hint) from None
 
 
 def _dockerfile(request: BuildRequest, found: Brought) -> Source:

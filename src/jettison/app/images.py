@@ -67,6 +67,8 @@ class Images:
         try:
             base = self.find(need.ref, need.platform)
         except JettisonError as error:
+            if need.stage:
+                error.hint = f"if a stage was meant: there is one called {need.stage}\nhint: {error.hint}"
             raise error.at(need.location) from None
         return ResolvedImage(
             digest=base.digest, config=base.config, platform=_other_platform(base.config, need.platform)
@@ -96,8 +98,9 @@ class Images:
         name = str(parse_reference(ref))
         if not self._pull:
             named = self._store.names.get(name, platform)
-            if named is not None and self._store.blobs.has(named.config_digest):
-                return self.named(named)
+            config = self._store.blobs.document(named.config_digest) if named is not None else None
+            if named is not None and config is not None:
+                return self._named(named, parse_config(config))
             remembered = self._remembered(name, platform)
             if remembered is not None:
                 return remembered
@@ -105,8 +108,13 @@ class Images:
         return self._learn(name, platform, resolved, f"registry {parse_reference(ref).name}")
 
     def named(self, image: NamedImage) -> Base:
-        """An image of the local store."""
-        config = parse_config(self._store.blobs.read(image.config_digest))
+        """An image of the local store. Raises InputError for a damaged one."""
+        config = self._store.blobs.document(image.config_digest)
+        if config is None:
+            raise InputError(f"image {image.name} of the local store is damaged", hint="build or pull it again")
+        return self._named(image, parse_config(config))
+
+    def _named(self, image: NamedImage, config: ImageConfig) -> Base:
         self._store.lease.pin(image.keeps)
         kept = iter(image.keeps)  # the stack stands first (`outputs.keeps`)
         layers = ("" if diff_id == EMPTY_DIFF_ID else next(kept) for diff_id in config.rootfs.diff_ids)
@@ -133,12 +141,12 @@ class Images:
 
     def _remembered(self, name: str, platform: str) -> Base | None:
         known = self._store.refs.get(name, platform)
-        if known is None or not self._store.blobs.has(known.manifest_digest):
+        if known is None:
             return None
-        if not self._store.blobs.has(known.config_digest):
+        manifest = self._store.blobs.document(known.manifest_digest)
+        config = self._store.blobs.document(known.config_digest)
+        if manifest is None or config is None:
             return None
-        manifest = self._store.blobs.read(known.manifest_digest)
-        config = self._store.blobs.read(known.config_digest)
         return _base(known.manifest_digest, known.config_digest, config, parse_manifest(manifest).layers, name)
 
     def _learn(self, name: str, platform: str, resolved: ResolvedManifest, source: str) -> Base:

@@ -11,6 +11,7 @@ from jettison.app.images import Images
 from jettison.app.session import Session
 from jettison.app.stamps import StampIndex
 from jettison.base.errors import InternalError, JettisonError
+from jettison.base.span import Source
 from jettison.planning import ops
 from jettison.planning.graph import Step
 from jettison.record.model import KeyPart
@@ -24,11 +25,20 @@ if TYPE_CHECKING:
 class Inputs:
     """The solver's port of that name (`solve.ports.Inputs`)."""
 
-    def __init__(self, session: Session, images: Images, binder: Binder, directories: dict[str, Local]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        images: Images,
+        binder: Binder,
+        directories: dict[str, Local],
+        ignores: dict[str, Source],
+    ) -> None:
+        """`directories` are the local contexts by step id, `ignores` the ignore files of those that have one."""
         self._session = session
         self._images = images
         self._binder = binder
         self._directories = directories
+        self._ignores = ignores
         self._stamps: dict[str, StampIndex] = {}
         self._lock = threading.Lock()
 
@@ -50,7 +60,9 @@ class Inputs:
         try:
             found = input_digest(step.op, index, view, stamps)
         except JettisonError as error:
-            raise error.at(step.location) from None
+            from jettison.app.place import placed, with_rule
+
+            raise placed(with_rule(error, view, self._ignores.get(step.inputs[index])), step) from None
         return found.digest, found.parts
 
     def stack_digest(self, step: Step, index: int, layers: tuple[str, ...]) -> str:
@@ -59,7 +71,9 @@ class Inputs:
         try:
             return self._digest(spec.DigestRequest(op=step.op, input=index, of=tree))
         except JettisonError as error:
-            raise error.at(step.location) from None
+            from jettison.app.place import placed
+
+            raise placed(error, step) from None
 
     def layer_digest(self, layer: str) -> str:
         """A whole layer's content digest, remembered with it."""

@@ -56,9 +56,10 @@ def find_image(session: Session, images: Images, text: str) -> Base:
     try:
         return images.find(text, format_platform(host_platform()))
     except JettisonError as error:
-        if error.hint is None:
-            error.hint = "`jettison images` lists what is here; build it with `jettison build -t NAME`"
-        raise
+        hint = "`jettison images` lists what is here; `jettison build -t NAME` makes one"
+        raise type(error)(
+            f"{text} is no image of the local store, and pulling it failed: {error.message}", hint=hint
+        ) from None
 
 
 def _means(image: NamedImage, text: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import msgspec
 
@@ -13,6 +14,7 @@ from jettison.app.materials import Materials
 from jettison.app.session import Session
 from jettison.base.errors import InternalError, UsageError
 from jettison.sandbox import spec
+from jettison.solve.ports import Cancel
 
 
 class RunImage(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,22 +31,41 @@ class RunImage(msgspec.Struct, frozen=True, kw_only=True):
     store: str | None = None
 
 
-def run_image(asked: RunImage) -> int:
+def run_image(
+    asked: RunImage,
+    *,
+    cancel: Cancel | None = None,
+    signals: int | None = None,
+    on_start: Callable[[], None] | None = None,
+) -> int:
     """Run it with descriptors 0, 1 and 2 of this process; the exit code, 128 + N for signal N. Nothing is kept.
+
+    `cancel` ends it as it ends a build. Every byte that the descriptor `signals` (the end of a pipe) gives is the
+    number of a signal for the program. `on_start` is called when all is fetched, just before the program starts.
 
     Raises UsageError where there is no command, InputError for an unknown image or user, HostError.
     """
-    with Session.open(asked.store, isolation=asked.isolation) as session:
+    with Session.open(asked.store, isolation=asked.isolation, cancel=cancel) as session:
         images = Images(session)
         base = find_image(session, images, asked.image)
         args = command(asked, base)
         directories = Materials(session, Emitter(None)).directories(base.layers)
         with session.store.scratch() as scratch:
             request = _request(asked, base, args, directories, scratch)
-            reply = session.keeper().ask(request, fds=(0, 1, 2))
+            fds = (0, 1, 2) if signals is None else (0, 1, 2, signals)
+            keeper = session.keeper()
+            if on_start is not None:
+                on_start()
+            reply = keeper.ask(request, _to_stderr, fds=fds, cancel=cancel)
     if not isinstance(reply, spec.Ran):
         raise InternalError(f"the keeper answered {type(reply).__name__}")
     return reply.exit_code
+
+
+def _to_stderr(frame: spec.Output | spec.Note) -> None:
+    """What the sandbox has to say: the program's own output does not come this way."""
+    text = frame.data if isinstance(frame, spec.Output) else f"{frame.text}\n".encode("utf-8", "surrogateescape")
+    os.write(2, text)
 
 
 def command(asked: RunImage, base: Base) -> tuple[str, ...]:

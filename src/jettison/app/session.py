@@ -6,6 +6,7 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from jettison.base.errors import JettisonError
 from jettison.planning.ops import GitOp
 from jettison.store.store import Store
 
@@ -40,8 +41,20 @@ class Session:
     ) -> None:
         with self._lock:
             if self._keeper is not None:
+                self._sweep(self._keeper)
                 self._keeper.close()
         self.store.close()
+
+    def _sweep(self, keeper: Keeper) -> None:
+        """Have what dead builds left removed, and what this one began: the keeper may remove what others own."""
+        from jettison.sandbox.spec import RemoveRequest
+
+        try:
+            rubbish = self.store.rubbish()
+            if rubbish:
+                keeper.ask(RemoveRequest(paths=rubbish))
+        except JettisonError:
+            return  # the next build tries again; this one's outcome is told already
 
     def keeper(self) -> Keeper:
         """The keeper, started when first asked for. Raises HostError where no isolation tier works."""

@@ -13,6 +13,8 @@ JettisonError                 exit code
 
 from __future__ import annotations
 
+import errno
+
 import msgspec
 
 from jettison.base.span import Source, Span, excerpt, place
@@ -32,10 +34,12 @@ class JettisonError(Exception):
     """The root of all errors that jettison raises on purpose.
 
     `message` says what happened, `hint` what to do about it, `location` where. `exit_code` is what the command line
-    returns for it (docs/exit-codes.md).
+    returns for it (docs/exit-codes.md). `subject` is the path that it is about, "" for none: who knows where the
+    Dockerfile names it can show just that word.
     """
 
     exit_code = 70
+    subject = ""
 
     def __init__(self, message: str, *, hint: str | None = None, location: Location | None = None) -> None:
         super().__init__(message)
@@ -84,6 +88,9 @@ class Diagnostic(msgspec.Struct, frozen=True):
     hint: str | None = None
 
 
+MAX_SHOWN = 20  # of what is wrong in one Dockerfile: a file that is none has something in every line
+
+
 class DockerfileError(JettisonError):
     """A Dockerfile is wrong. All that was found is in `diagnostics`, in order of place; `source` is the text."""
 
@@ -99,7 +106,10 @@ class DockerfileError(JettisonError):
         return (DockerfileError, (self.source, self.diagnostics))
 
     def __str__(self) -> str:
-        return "\n\n".join(render(d.message, Location(self.source, d.span), d.hint) for d in self.diagnostics)
+        shown = [render(d.message, Location(self.source, d.span), d.hint) for d in self.diagnostics[:MAX_SHOWN]]
+        if len(self.diagnostics) > MAX_SHOWN:
+            shown.append(f"and {len(self.diagnostics) - MAX_SHOWN} more like these")
+        return "\n\n".join(shown)
 
 
 class StepError(JettisonError):
@@ -146,6 +156,15 @@ class HostError(JettisonError):
     """This machine cannot do what is asked: no isolation tier, no space, no permission, a damaged store."""
 
     exit_code = 6
+
+
+MAKE_ROOM = "make room there, or let JETTISON_HOME name a directory on another disk"
+
+
+def refused(what: str, error: OSError) -> HostError:
+    """The HostError of what the machine refused: `cannot write PATH: Permission denied`. A full disk has a hint."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return HostError(f"{what}: {error.strerror or error}", hint="the disk is full: make room there" if full else None)
 
 
 class InternalError(JettisonError):

@@ -31,6 +31,7 @@ class Source(msgspec.Struct, frozen=True):
 
 
 MAX_SHOWN_LINES = 4
+MAX_SHOWN_COLUMNS = 160
 
 
 def place(source: Source, span: Span) -> str:
@@ -47,8 +48,21 @@ def excerpt(source: Source, span: Span) -> str:
         text = source.line(number)
         start = span.start_col if number == span.start_line else len(text) - len(text.lstrip())
         end = span.end_col if number == span.end_line else len(text)
-        rows.append(f" {number:>{width}} | {text.expandtabs(1)}")
-        rows.append(f" {'':>{width}} | {' ' * start}{'^' * max(1, end - start)}")
+        shown, carets = _window(text, start, end)
+        rows.append(f" {number:>{width}} | {shown}")
+        rows.append(f" {'':>{width}} | {carets}")
     if last < span.end_line:
         rows.append(f" {'':>{width}} | …")
     return "\n".join(row.rstrip() for row in rows)
+
+
+def _window(text: str, start: int, end: int) -> tuple[str, str]:
+    """What is shown of a line, and the carets under it. A long line is cut around its span, and every character takes
+    one column: a tab is a blank, what cannot be printed (or would speak to the terminal) is a replacement character.
+    """
+    first = max(0, start - MAX_SHOWN_COLUMNS // 2) if len(text) > MAX_SHOWN_COLUMNS else 0
+    cut = text[first : first + MAX_SHOWN_COLUMNS]
+    shown = "".join(char if char.isprintable() else " " if char == "\t" else "\ufffd" for char in cut)
+    before, after = "…" if first else "", "…" if first + len(cut) < len(text) else ""
+    count = max(1, min(end - first, len(cut)) - (start - first))
+    return f"{before}{shown}{after}", " " * (len(before) + start - first) + "^" * count

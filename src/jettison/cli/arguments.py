@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from jettison.base.errors import UsageError
 
@@ -69,7 +69,17 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise what argparse found as a UsageError."""
-        raise UsageError(message, hint=f"`{self.prog} --help` shows every option")
+        _, required, names = message.partition("are required: ")
+        if required:
+            usage = (self.usage or "").replace("%%", "%")
+            raise UsageError(f"{names.partition(',')[0]} is missing", hint=f"usage: {usage}")
+        raise UsageError(message.removeprefix("argument "), hint=f"`{self.prog} --help` shows every option")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """As argparse, in words that are the same in every version of it."""
+        if action.choices is not None and value not in action.choices:
+            name = action.option_strings[-1] if action.option_strings else action.metavar
+            raise UsageError(f"{name} {value} is not one of: {', '.join(map(str, action.choices))}")
 
     def _plain(self, args: list[str]) -> list[str]:
         """`args` with `--flag=true` as `--flag`, and without what was turned off by `--flag=false`."""

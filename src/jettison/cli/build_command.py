@@ -32,6 +32,7 @@ def run(args: list[str]) -> int:
             return answer(call, request)
     if given.push:
         raise UsageError("--push: pushing is not built yet", hint="-o type=oci,dest=app.tar and push it with skopeo")
+    _check_files(given)
     from jettison.app.build import build
     from jettison.cli.show import listener
 
@@ -71,7 +72,7 @@ def _print_tail(error: StepError, already_shown: bool) -> None:
 
 
 def _cancel_on_signals() -> threading.Event:
-    """An event that SIGTERM and Ctrl-C set: the build then ends its steps and raises Cancelled."""
+    """An event that Ctrl-C, SIGTERM and a closed terminal set: the build then ends its steps and raises Cancelled."""
     import signal
 
     cancel = threading.Event()
@@ -81,7 +82,19 @@ def _cancel_on_signals() -> threading.Event:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup's wish
+        signal.signal(signal.SIGHUP, stop)
     return cancel
+
+
+def _check_files(given: Namespace) -> None:
+    """Before the build: whether the files that are written after it can be."""
+    for path, flag in ((given.iidfile, "--iidfile"), (given.metadata_file, "--metadata-file")):
+        if path and (not os.path.isdir(os.path.dirname(path) or ".") or os.path.isdir(path)):
+            what = "it is a directory" if os.path.isdir(path) else f"there is no directory {os.path.dirname(path)}"
+            raise UsageError(
+                f"{flag} {path} cannot be written: {what}", hint="name a file in a directory that is there"
+            )
 
 
 def _write_files(given: Namespace, result: BuildResult) -> None:
@@ -117,7 +130,7 @@ def _request(given: Namespace) -> BuildRequest:
         target=given.target or None,
         tags=tuple(given.tag),
         build_args=dict(flags.build_arg(text) for text in given.build_arg),
-        build_contexts=dict(flags.pair(text, "--build-context") for text in given.build_context),
+        build_contexts=dict(flags.build_context(text) for text in given.build_context),
         labels=dict(_label(text) for text in given.label),
         secrets=tuple(flags.secret(text) for text in given.secret),
         ssh=tuple(flags.ssh(text) for text in given.ssh),
@@ -131,7 +144,7 @@ def _request(given: Namespace) -> BuildRequest:
         no_cache_filter=tuple(part for text in given.no_cache_filter for part in text.split(",") if part),
         pull=given.pull,
         isolation=given.isolation,
-        jobs=given.jobs,
+        jobs=flags.count(given.jobs, "--jobs"),
         source_date_epoch=_epoch(),
     )
 
@@ -182,7 +195,7 @@ def _parser() -> Parser:
     many("--allow", metavar="ENTITLEMENT", help="network.host or security.insecure")
     add("--shm-size", metavar="SIZE", help="size of /dev/shm in RUN (default: 64m)")
     add("--isolation", metavar="TIER", help="root or rootless (default: what works here: `jettison doctor`)")
-    add("--jobs", metavar="N", type=int, default=0, help="steps that run at once (default: 4 a processor, at least 16)")
+    add("--jobs", metavar="N", default="0", help="steps that run at once (default: 4 a processor, at least 16)")
     add("--iidfile", metavar="FILE", help="write the image id to FILE")
     add("--metadata-file", metavar="FILE", help="write digests and the build record's place to FILE, as JSON")
     add(

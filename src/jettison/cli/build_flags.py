@@ -7,6 +7,7 @@ from jettison.base.errors import UsageError
 from jettison.cli.arguments import boolean, fields
 
 OUTPUT_TYPES = ("oci", "docker", "local", "tar", "image", "cacheonly")
+OUTPUT_KEYS = ("type", "dest", "tar", "compression", "rewrite-timestamp", "name", "push")
 COMPRESSIONS = ("gzip", "zstd", "uncompressed")
 _SIZES = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
@@ -52,7 +53,9 @@ def _checked(spec: OutputSpec, unread: dict[str, str]) -> OutputSpec:
     if boolean(unread.pop("push", "false"), "--output push"):
         raise _unknown_type("registry", "")
     if unread:
-        raise UsageError(f"--output: unknown key {next(iter(unread))!r}")
+        raise UsageError(
+            f"--output: unknown key {next(iter(unread))!r}", hint=f"it is one of: {', '.join(OUTPUT_KEYS)}"
+        )
     if spec.type == "local" and not spec.dest:
         raise UsageError("--output type=local needs dest=DIRECTORY")
     if spec.type in ("oci", "docker") and not spec.as_tar and spec.dest in ("", "-"):
@@ -86,12 +89,17 @@ def ssh(text: str) -> SshAgent:
     return SshAgent(id=name or "default", path=path if equals else None)
 
 
-def pair(text: str, flag: str) -> tuple[str, str]:
+def pair(text: str, flag: str, hint: str | None = None) -> tuple[str, str]:
     """`NAME=VALUE`. Raises UsageError naming `flag`."""
     name, equals, value = text.partition("=")
     if not name or not equals:
-        raise UsageError(f"{flag} {text} is not NAME=VALUE")
+        raise UsageError(f"{flag} {text} is not NAME=VALUE", hint=hint)
     return name, value
+
+
+def build_context(text: str) -> tuple[str, str]:
+    """`NAME=SPEC`."""
+    return pair(text, "--build-context", "SPEC is a directory, docker-image://REF, oci-layout://DIR[:TAG] or a URL")
 
 
 def build_arg(text: str) -> tuple[str, str | None]:
@@ -110,3 +118,10 @@ def size_bytes(text: str, flag: str) -> int:
     if unit not in _SIZES or not digits.isdigit():
         raise UsageError(f"{flag} {text} is not a size such as 64m")
     return int(digits) * _SIZES[unit]
+
+
+def count(text: str, flag: str) -> int:
+    """A whole number. Raises UsageError naming `flag`."""
+    if not text.isascii() or not text.isdigit():
+        raise UsageError(f"{flag} {text} is not a whole number")
+    return int(text)

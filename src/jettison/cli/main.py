@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return _dispatch(args)
     except JettisonError as error:
-        print(f"jettison: {error}", file=sys.stderr)
+        print(f"jettison: {_printable(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("jettison: interrupted", file=sys.stderr)
@@ -36,6 +36,8 @@ def main(argv: list[str] | None = None) -> int:
         # Whoever read our output has gone: nothing more to say, and no traceback at exit when stdout is flushed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
+    except OSError as error:
+        return _refused(error)
     except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches a user
         return _fault(error)
 
@@ -87,6 +89,25 @@ def _unknown(command: str) -> Exception:
     near = closest(command, COMMANDS)
     hint = f"did you mean `{near}`?" if near else "`jettison --help` lists the commands"
     return UsageError(f"unknown command: {command}", hint=hint)
+
+
+def _refused(error: OSError) -> int:
+    """What the machine refused outside of a build: a full disk, a file that may not be written."""
+    from jettison.base.errors import refused
+
+    said = refused(str(error.filename or "jettison"), error)
+    print(f"jettison: {_printable(str(said))}", file=sys.stderr)
+    return said.exit_code
+
+
+def _printable(text: str) -> str:
+    """`text` without what would speak to the terminal: a Dockerfile may come from anywhere."""
+    return "".join(char if char.isprintable() or char == "\n" else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    byte = 0xDC80 <= ord(char) <= 0xDCFF  # one that was no UTF-8
+    return f"\\x{ord(char) - 0xDC00:02x}" if byte else ascii(char)[1:-1]
 
 
 def _fault(error: Exception) -> int:

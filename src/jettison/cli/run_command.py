@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from argparse import REMAINDER
 
 from jettison.base.errors import UsageError
 from jettison.cli.arguments import Parser
 from jettison.cli.build_flags import pair
 
+RELAYED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 DESCRIPTION = """Run a command in an image, as its USER, in a sandbox like a build's.
 
 The network is the host's: a server in the image listens on the host's own ports. What the command writes in the
@@ -21,24 +25,48 @@ def run(args: list[str]) -> int:
     _check_ports(given.publish)
     from jettison.app.runner import RunImage, run_image
 
+    relay = Relay()
     entrypoint = None if given.entrypoint is None else ((given.entrypoint,) if given.entrypoint else ())
-    return run_image(
-        RunImage(
-            image=given.image,
-            args=tuple(given.args),
-            entrypoint=entrypoint,
-            env=dict(_env(text) for text in given.env),
-            workdir=given.workdir,
-            user=given.user,
-            network=given.network,
-            isolation=given.isolation,
-        )
+    asked = RunImage(
+        image=given.image,
+        args=tuple(given.args),
+        entrypoint=entrypoint,
+        env=dict(_env(text) for text in given.env),
+        workdir=given.workdir,
+        user=given.user,
+        network=given.network,
+        isolation=given.isolation,
     )
+    return run_image(asked, cancel=relay.cancel, signals=relay.pipe, on_start=relay.start)
+
+
+class Relay:
+    """Passes the signals that are sent to this process on to the program; before it starts they cancel.
+
+    What the terminal sends (^C) reaches the program by itself, which may mean to go on: it is then not ours to answer.
+    """
+
+    def __init__(self) -> None:
+        self.cancel = threading.Event()
+        self.pipe, self._writing = os.pipe()
+        self._started = False
+        signal.pthread_sigmask(signal.SIG_BLOCK, RELAYED)  # of every thread to come, too
+        threading.Thread(target=self._wait, daemon=True).start()
+
+    def start(self) -> None:
+        """From now on signals are the program's."""
+        self._started = True
+
+    def _wait(self) -> None:
+        while True:
+            heard = signal.sigwaitinfo(RELAYED)
+            if not self._started:
+                self.cancel.set()
+            elif heard.si_code <= 0:  # sent by a process, not by the kernel
+                os.write(self._writing, bytes([heard.si_signo]))
 
 
 def _env(text: str) -> tuple[str, str]:
-    import os
-
     return pair(text, "--env") if "=" in text else (text, os.environ.get(text, ""))
 
 

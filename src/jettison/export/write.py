@@ -10,7 +10,7 @@ from typing import IO
 
 import msgspec
 
-from jettison.base.errors import HostError
+from jettison.base.errors import HostError, refused
 from jettison.layer.tarwrite import END, header, padding
 
 _COPY_BYTES = 1 << 20
@@ -145,4 +145,4 @@ def _guarded(action: Callable[[], None], dest: str) -> None:
     try:
         action()
     except OSError as error:
-        raise HostError(f"cannot write {dest}: {error.strerror}") from error
+        raise refused(f"cannot write {dest}", error) from error

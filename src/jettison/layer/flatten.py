@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from jettison.base.errors import HostError, InternalError
+from jettison.base.errors import HostError, InternalError, refused
 from jettison.layer.merge import merged_rows
 from jettison.layer.pack import append_file
 from jettison.layer.press import Press
@@ -44,7 +44,7 @@ def export_tree(
         else:
             raise InternalError(f"unknown form of an export: {form}")
     except OSError as error:
-        raise HostError(f"cannot write {error.filename or dest}: {error.strerror}") from error
+        raise refused(f"cannot write {error.filename or dest}", error) from error
 
 
 def export_trees(trees: Sequence[tuple[str, Sequence[str]]], dest: str, epoch: int | None = None) -> None:
@@ -57,7 +57,7 @@ def export_trees(trees: Sequence[tuple[str, Sequence[str]]], dest: str, epoch: i
     try:
         _write_tar(entries, dest)
     except OSError as error:
-        raise HostError(f"cannot write {error.filename or dest}: {error.strerror}") from error
+        raise refused(f"cannot write {error.filename or dest}", error) from error
 
 
 def _below(name: str, row: Row) -> Row:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from jettison.base.digest import hex_of
-from jettison.base.errors import HostError
+from jettison.base.errors import HostError, refused
 from jettison.layer.press import Press, Pressed
 from jettison.layer.tarwrite import END, Piece, layer_pieces, padding
 from jettison.tree.manifest import read_head, read_rows
@@ -48,7 +48,7 @@ def pack_pieces(pieces: Iterable[Piece], files: str, blobs_dir: str, compression
     except BaseException as error:
         _forget(aside)
         if isinstance(error, OSError):
-            raise HostError(f"cannot write a layer in {blobs_dir}: {error.strerror}") from error
+            raise refused(f"cannot write a layer in {blobs_dir}", error) from error
         raise
     return made
 
@@ -93,4 +93,4 @@ def append_file(press: Press, path: str, size: int) -> None:
     press.skip(padding(size))
 
 
-_DAMAGED = "remove it with `jettison prune`"
+_DAMAGED = "remove its directory from the store's snapshots, and build again"

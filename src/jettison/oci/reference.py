@@ -128,7 +128,8 @@ def _check_name(domain: str, path: str, text: str) -> None:
     if "://" in text:
         raise _invalid(text, "it is a URL", "leave the scheme out: HOST/NAME[:TAG]")
     if path != path.lower():
-        raise _invalid(text, f"repository name ({path}) must be lowercase", f"try {text.lower()}")
+        hint = f"try {text.lower()}" if is_reference(text.lower()) else "a name is in lower case"
+        raise _invalid(text, f"repository name ({path}) must be lowercase", hint)
     if not _DOMAIN.fullmatch(domain):
         raise _invalid(text, f"{domain!r} is not a registry's host", "write HOST[:PORT]/NAME[:TAG]")
     for component in path.split("/"):

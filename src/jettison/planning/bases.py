@@ -19,6 +19,7 @@ from jettison.planning.refs import Ref
 from jettison.planning.scope import read_platform
 from jettison.planning.stage import Work, empty_config
 from jettison.planning.stages import SCRATCH, Declared
+from jettison.syntax.suggest import closest
 
 Asking = Generator[NeedImage, ResolvedImage, "Base"]
 
@@ -102,7 +103,8 @@ def _image(work: Work, written: str, platform: str, span: Span, *, chosen: bool)
 
 def _asked(work: Work, ref: str, written: str, platform: str, span: Span, *, chosen: bool) -> Asking:
     """Ask for an image. `chosen`: the Dockerfile or a context says for which platform."""
-    answer = yield NeedImage(ref=ref, platform=platform, written=written, location=work.location(span))
+    near = closest(written, [stage.name for stage in work.stages.all if stage.name]) or ""
+    answer = yield NeedImage(ref=ref, platform=platform, written=written, stage=near, location=work.location(span))
     config = msgspec.structs.replace(answer.config, created=None)
     actual = _platform_of(work, config, platform)
     if _differs(actual, platform):

@@ -50,13 +50,15 @@ class NeedImage(msgspec.Struct, frozen=True, kw_only=True):
     """Lowering must know an image's config.
 
     `ref` is a normalised reference (`docker.io/library/alpine:3.20`), or `oci-layout://DIR[:TAG|@DIGEST]` as a named
-    context gave it. `written` is what the Dockerfile says. Answer with `generator.send(ResolvedImage)`; an error of
+    context gave it. `written` is what the Dockerfile says, `stage` the name of a stage that is nearly so, "" for none:
+    what an error may ask about. Answer with `generator.send(ResolvedImage)`; an error of
     the caller's should be placed `.at(location)`.
     """
 
     ref: str
     platform: str
     written: str
+    stage: str = ""
     location: Location | None = None
 
 

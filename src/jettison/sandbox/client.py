@@ -103,7 +103,9 @@ class Keeper:
                 hint="it may have been killed for want of memory: see the kernel's log",
             )
         if isinstance(reply, spec.Failed):
-            raise errors.BY_NAME.get(reply.kind, errors.InternalError)(reply.message, hint=reply.hint)
+            error = errors.BY_NAME.get(reply.kind, errors.InternalError)(reply.message, hint=reply.hint)
+            error.subject = reply.subject
+            raise error
         return reply
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from jettison.base.errors import BY_NAME, HostError, JettisonError
+from jettison.base.errors import BY_NAME, MAKE_ROOM, HostError, JettisonError
 from jettison.sandbox import spec
 from jettison.sandbox.tier import Tier
 
@@ -39,7 +39,8 @@ def failure(error: Exception) -> spec.Failed:
         return error.failed
     if isinstance(error, JettisonError):
         kind = type(error).__name__ if type(error).__name__ in BY_NAME else "InternalError"
-        return spec.Failed(kind=kind, message=_text(error.message), hint=error.hint and _text(error.hint))
+        hint = error.hint and _text(error.hint)
+        return spec.Failed(kind=kind, message=_text(error.message), hint=hint, subject=_text(error.subject))
     if isinstance(error, OSError):
         return failure(host_error(error))
     import traceback
@@ -55,7 +56,7 @@ def host_error(error: OSError) -> HostError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return HostError(
             f"the disk is full{': ' + where if where else ''}",
-            hint="jettison prune makes room; JETTISON_HOME moves the store to another disk",
+            hint=MAKE_ROOM,
         )
     return HostError(f"{where + ': ' if where else ''}{error.strerror or error}")
 

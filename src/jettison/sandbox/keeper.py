@@ -23,7 +23,7 @@ from jettison.sandbox.desk import failure
 from jettison.sandbox.launch import HANDLED
 from jettison.sandbox.tier import Tier
 
-_MAX_FDS = 4  # the reply socket and three standard streams
+_MAX_FDS = 5  # the reply socket, three standard streams, a pipe of signals
 _UNPLACED = "unplaced"  # the client's word
 _STOP_SECONDS = 10.0
 

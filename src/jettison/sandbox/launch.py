@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import signal
 import socket
 import stat
+from collections.abc import Iterator
 from typing import NoReturn
 
 import msgspec
@@ -47,7 +49,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     """What the process needs besides the request: where it mounts, and its descriptors.
 
     `upper`, `work` and `mounts_at` are directories of the request's scratch. `streams` are stdin, stdout and stderr;
-    stdin None is /dev/null.
+    stdin None is /dev/null. Every byte that `signals` gives is the number of a signal for an interactive program.
     """
 
     request: spec.RunRequest
@@ -58,6 +60,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     mounts_at: str
     mounts: tuple[spec.AnyBound, ...]
     streams: tuple[int | None, ...]
+    signals: int | None = None
     parent: int
 
 
@@ -105,7 +108,7 @@ def _become_step(launch: Launch, status: socket.socket, parent: int) -> None:
     _enter(request.cwd, who)
     send(status, Ready(tuple(points.made)))
     if request.interactive:
-        parent = _be_init(status)
+        parent = _be_init(status, launch.signals)
     _streams(launch.streams, who, own=not request.interactive)
     credentials.become(who.uid, who.gid, who.groups, all_capabilities=request.security == "insecure")
     # A system call filter would be installed here.
@@ -212,7 +215,7 @@ def _enter(cwd: str, who: Identity) -> None:
         raise InputError(f"the working directory {cwd} cannot be entered: {error.strerror}") from error
 
 
-def _be_init(status: socket.socket) -> int:
+def _be_init(status: socket.socket, signals: int | None) -> int:
     """For a person at a terminal: a process of ours stays as the first one, so that ^C reaches the program.
 
     (The kernel keeps signals without a handler from a namespace's first process.) Returns in the program's process,
@@ -223,11 +226,47 @@ def _be_init(status: socket.socket) -> int:
     if pid == 0:
         return parent
     status.close()
+    for number in {} if signals is None else _heard(signals):
+        if number == signal.SIGCHLD:
+            _reap(pid)
+        else:
+            os.kill(pid, number)
     while True:
-        ended, raw = os.wait()
-        if ended == pid:
+        _reap(pid, 0)
+
+
+def _heard(signals: int) -> Iterator[int]:
+    """Numbers of signals as the descriptor gives them, and SIGCHLD for a child that ended."""
+    ended, wakes = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(wakes)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    yield signal.SIGCHLD  # one may have ended before
+    poll = select.poll()
+    for fd in (ended, signals):
+        poll.register(fd, select.POLLIN)
+    while True:
+        for fd, _ in poll.poll():
+            data = os.read(fd, 64)
+            if fd == ended:
+                yield signal.SIGCHLD
+            elif data:
+                yield from data
+            else:
+                return  # nobody will send one any more
+
+
+def _reap(program: int, flags: int = os.WNOHANG) -> None:
+    """Take the children that have ended; end with the program."""
+    while True:
+        try:
+            ended, raw = os.waitpid(-1, flags)
+        except ChildProcessError:
+            os._exit(1)
+        if ended == program:
             code = os.waitstatus_to_exitcode(raw)
             os._exit(code if code >= 0 else 128 - code)
+        if ended == 0:
+            return
 
 
 def _streams(streams: tuple[int | None, ...], who: Identity, *, own: bool) -> None:

@@ -61,7 +61,7 @@ class _Step:
     def _execute(self, mounts: tuple[spec.AnyBound, ...]) -> tuple[int, tuple[Made, ...]]:
         """Start the process and stay with it to its end: the exit code, and which mountpoints were made."""
         pipes = () if self._request.interactive else (os.pipe(), os.pipe())
-        streams: tuple[int | None, ...] = (None, pipes[0][1], pipes[1][1]) if pipes else self._desk.fds
+        streams: tuple[int | None, ...] = (None, pipes[0][1], pipes[1][1]) if pipes else self._desk.fds[:3]
         if len(streams) != 3:
             raise InternalError("an interactive run needs three descriptors")
         if not self._desk.tier.fresh_proc:
@@ -76,6 +76,7 @@ class _Step:
                 mounts_at=self._mounts_at,
                 mounts=mounts,
                 streams=streams,
+                signals=None if pipes else next(iter(self._desk.fds[3:]), None),
                 parent=os.getpid(),
             )
         )

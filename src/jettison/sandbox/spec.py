@@ -327,11 +327,12 @@ class Examined(Reply, frozen=True, kw_only=True):
 
 
 class Failed(Reply, frozen=True, kw_only=True):
-    """What went wrong: `kind` names a class of jettison.base.errors (InputError, HostError, ...)."""
+    """What went wrong: `kind` names a class of jettison.base.errors (InputError, HostError, ...), the rest is its."""
 
     kind: str
     message: str
     hint: str | None = None
+    subject: str = ""
 
 
 AnyReply = Output | Note | Ran | Copied | Digested | Packed | Unpacked | Faith | Done | Placed | Examined | Failed

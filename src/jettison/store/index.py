@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from jettison.base.errors import HostError, InternalError
+from jettison.base.errors import MAKE_ROOM, HostError, InternalError
 from jettison.store.locks import held
 
 SCHEMA_VERSION = 1
@@ -150,15 +150,23 @@ def _told(path: str) -> Iterator[None]:
         if "locked" in str(error):
             hint = "another program keeps it open: see `fuser`, or try again"
             raise HostError(f"the store's index {path} stays locked", hint=hint) from error
+        if "full" in str(error) or _is_full(path):
+            raise HostError(f"the disk is full: {path}", hint=MAKE_ROOM) from error
         raise HostError(f"the store's index {path} cannot be used: {error}", hint=_hint(error, path)) from error
     except sqlite3.DatabaseError as error:
         hint = REBUILD_HINT.format(path=path)
         raise HostError(f"the store's index {path} is damaged: {error}", hint=hint) from error
 
 
+def _is_full(path: str) -> bool:
+    """Whether the disk has no block left: sqlite then calls it an I/O error where its -shm file cannot grow."""
+    try:
+        return os.statvfs(os.path.dirname(path)).f_bavail == 0
+    except OSError:
+        return False
+
+
 def _hint(error: sqlite3.OperationalError, path: str) -> str:
-    if "full" in str(error):
-        return "free some space: jettison prune"
     if "readonly" in str(error) or "unable to open" in str(error):
         return "the store must be writable: set JETTISON_HOME to a directory of your own"
     return REBUILD_HINT.format(path=path)

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from jettison.base.errors import InputError
+from jettison.base.errors import InputError, Location
+from jettison.base.span import Source, Span
 from jettison.syntax.blanks import SPACES
 from jettison.syntax.cleanpath import clean
 from jettison.syntax.ignore_pattern import NAME, NAME_WILD, PATH, PATH_WILD, Pattern, compile_pattern
@@ -26,8 +27,8 @@ class IgnoreRule(msgspec.Struct, frozen=True):
     line: int
 
 
-def parse_rules(text: str) -> tuple[IgnoreRule, ...]:
-    """The patterns of an ignore file with their lines. Raises InputError for a pattern that means nothing."""
+def parse_rules(text: str, name: str = ".dockerignore") -> tuple[IgnoreRule, ...]:
+    """The patterns of the ignore file `name` with their lines. Raises InputError at one that means nothing."""
     rules: list[IgnoreRule] = []
     for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
         if line.startswith("#"):  # in the first column only
@@ -37,14 +38,14 @@ def parse_rules(text: str) -> tuple[IgnoreRule, ...]:
             try:
                 compile_pattern(pattern)
             except InputError as error:
-                raise InputError(f"line {number}: {error.message}", hint=error.hint) from None
+                raise error.at(Location(Source(name, text), Span(number, 0, number, len(line.rstrip())))) from None
             rules.append(IgnoreRule(pattern, number))
     return tuple(rules)
 
 
-def parse_ignore(text: str) -> tuple[str, ...]:
-    """The patterns of an ignore file, cleaned, `!` kept. Raises InputError for a pattern that means nothing."""
-    return tuple(rule.pattern for rule in parse_rules(text))
+def parse_ignore(text: str, name: str = ".dockerignore") -> tuple[str, ...]:
+    """The patterns of the ignore file `name`, cleaned, `!` kept. Raises InputError at one that means nothing."""
+    return tuple(rule.pattern for rule in parse_rules(text, name))
 
 
 def _clean_line(line: str) -> str:

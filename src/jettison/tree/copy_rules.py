@@ -95,7 +95,9 @@ def missing(view: View, path: str) -> InputError:
     """A source that is not there, in the words that people know, and why that may be."""
     what = "stage" if view.linkable else "context"
     message = f'failed to compute cache key: failed to calculate checksum of ref {what}: "/{path}": not found'
-    return InputError(message, hint=_hint(view, resolve(view, path)))
+    error = InputError(message, hint=_hint(view, resolve(view, path)))
+    error.subject = f"/{path}"
+    return error
 
 
 def _hint(view: View, path: str) -> str | None:

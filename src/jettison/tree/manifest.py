@@ -20,7 +20,6 @@ _MAGIC = b"JTSM1"
 _PLAIN, _ESCAPED = b"\0", b"\1"
 _HEADER_BYTES = len(_MAGIC) + 1 + 32
 _TYPES = frozenset((FILE, DIR, SYMLINK, CHAR, BLOCK, FIFO, DELETED))
-_HINT = "remove it with `jettison prune`, and build again"
 
 IdMap = tuple[tuple[int, int, int], ...]
 
@@ -58,7 +57,7 @@ def read_head(snapshot: str) -> Head:
     try:
         head = _head_decoder.decode(_read(path))
     except msgspec.DecodeError as error:
-        raise HostError(f"a snapshot is damaged: {path}: {error}", hint=_HINT) from None
+        raise _damaged(path, f"{path}: {error}") from None
     if head.store_version > STORE_VERSION:
         hint = "upgrade jettison, or set JETTISON_HOME to a store of its own"
         raise HostError(
@@ -91,18 +90,18 @@ def read_rows(snapshot: str) -> list[Row]:
     body = data[_HEADER_BYTES:]
     flag = bytes(data[len(_MAGIC) : len(_MAGIC) + 1])
     if data[: len(_MAGIC)] != _MAGIC or flag not in (_PLAIN, _ESCAPED):
-        raise HostError(f"a snapshot is damaged: {path} is no manifest", hint=_HINT)
+        raise _damaged(path, f"{path} is no manifest")
     if hashlib.sha256(body).digest() != data[len(_MAGIC) + 1 : _HEADER_BYTES]:
-        raise HostError(f"a snapshot is damaged: {path} is not what was written", hint=_HINT)
+        raise _damaged(path, f"{path} is not what was written")
     try:
         rows = _rows_decoder.decode(body)
     except msgspec.DecodeError as error:
-        raise HostError(f"a snapshot is damaged: {path}: {error}", hint=_HINT) from None
+        raise _damaged(path, f"{path}: {error}") from None
     if flag == _ESCAPED:
         rows = [_unescaped(row) for row in rows]
     fault = _fault(rows)
     if fault:
-        raise HostError(f"a snapshot is damaged: {path} {fault}", hint=_HINT)
+        raise _damaged(path, f"{path} {fault}")
     return rows
 
 
@@ -160,13 +159,17 @@ def _unescape(text: str) -> str:
         return text  # not written by us: `_fault` refuses the NUL
 
 
+def _damaged(path: str, what: str) -> HostError:
+    return HostError(f"a snapshot is damaged: {what}", hint=f"remove {os.path.dirname(path)}, and build again")
+
+
 def _read(path: str) -> bytes:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         with open(fd, "rb", buffering=0) as file:
             return file.readall()
     except OSError as error:
-        raise HostError(f"a snapshot is damaged: cannot read {path}: {error.strerror}", hint=_HINT) from error
+        raise _damaged(path, f"cannot read {path}: {error.strerror}") from error
 
 
 def _write_aside(path: str, pieces: Iterable[bytes]) -> None:

@@ -173,7 +173,7 @@ def _copy_from(view: View, placement: Placement, target: int) -> int:
     if view.linkable and size != placement.row.size:
         raise HostError(
             f"a snapshot is damaged: /{placement.source} has {size} bytes and should have {placement.row.size}",
-            hint="remove it with `jettison prune`, and build again",
+            hint="remove its directory from the store's snapshots, and build again",
         )
     return size
 

@@ -129,7 +129,8 @@ class StackView:
             return os.open(where, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
             raise HostError(
-                f"a snapshot is damaged: cannot read {where}: {error.strerror}", hint="remove it with `jettison prune`"
+                f"a snapshot is damaged: cannot read {where}: {error.strerror}",
+                hint="remove its directory from the store's snapshots, and build again",
             ) from error
 
     def link_of(self, row: Row) -> str:

@@ -143,7 +143,7 @@ def test_a_full_disk_is_said_with_the_path(number: int) -> None:
     told = failure(OSError(number, os.strerror(number), "/store/tmp/x"))
     assert (told.kind, told.message) == ("HostError", "the disk is full: /store/tmp/x")
     assert told.hint is not None
-    assert "prune" in told.hint
+    assert "make room" in told.hint
 
 
 def test_a_fault_of_ours_keeps_its_traceback_in_the_hint() -> None:
