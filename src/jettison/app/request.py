@@ -38,6 +38,36 @@ class OutputSpec(msgspec.Struct, frozen=True, kw_only=True):
     names: tuple[str, ...] = ()
 
 
+class CacheSource(msgspec.Struct, frozen=True, kw_only=True):
+    """`--cache-from`: a cache elsewhere. `type` is registry (`ref`; an image with an inline cache will do, too) or
+    local (`src`, an OCI layout; `tag` or `digest` says which of its caches).
+    """
+
+    type: str
+    ref: str = ""
+    src: str = ""
+    tag: str = "latest"
+    digest: str = ""
+
+
+class CacheTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """`--cache-to`: where the build's results go. `type` is registry (`ref`), local (`dest`, an OCI layout, and `tag`),
+    or inline: into the image's own config.
+
+    `mode` min: the results that the image is made of; max: all. `mounts`: what RUN's cache mounts hold goes, too.
+    `compression` is gzip, zstd or uncompressed. `ignore_error`: failing is a warning.
+    """
+
+    type: str
+    ref: str = ""
+    dest: str = ""
+    tag: str = "latest"
+    mode: str = "min"
+    mounts: bool = False
+    compression: str = "gzip"
+    ignore_error: bool = False
+
+
 class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One build. Every field means what the flag of the same name means to `docker buildx build`.
 
@@ -62,6 +92,8 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     add_hosts: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
     shm_size_bytes: int = 64 * 1024 * 1024
+    cache_from: tuple[CacheSource, ...] = ()
+    cache_to: tuple[CacheTarget, ...] = ()
     no_cache: bool = False
     no_cache_filter: tuple[str, ...] = ()
     pull: bool = False

@@ -76,6 +76,16 @@ def content_key(parts: tuple[KeyPart, ...], inputs: Iterable[str], files: tuple[
     return Key(digest=key.digest, parts=(*key.parts, *named))
 
 
+def content_digest(parts: tuple[KeyPart, ...]) -> str:
+    """The digest of a content key that has these parts."""
+    return _digest("content", tuple(part for part in parts if not part.name.startswith(FILE_PREFIX)))
+
+
+def op_digest_of(key: Key) -> str:
+    """The `op_digest` of the step whose definition key this is."""
+    return op_digest(tuple(part for part in key.parts if not part.name.startswith(INPUT_PREFIX)))
+
+
 def result_id(parent: str, layer_digests: tuple[str, ...]) -> str:
     """The identity of a tree: equal layers on an equal tree give an equal id, whatever made them. A step that added
     nothing yields the tree it began with.

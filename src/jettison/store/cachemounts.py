@@ -33,7 +33,7 @@ class CacheMounts:
         The path may not be there yet: who uses it makes it, with its owner and mode. `fresh`: what it held is put
         aside first, unless others are using it (--no-cache).
         """
-        family = digest_of(cache_id.encode("utf-8", "surrogateescape"))[7 : 7 + NAME_DIGITS]
+        family = _family(cache_id)
         os.makedirs(os.path.join(self._root, "caches", family), mode=0o700, exist_ok=True)
         if fresh and sharing == "shared":
             self._empty_unused(f"{family}/0")
@@ -45,6 +45,10 @@ class CacheMounts:
             yield self.path(name)
         finally:
             os.close(fd)
+
+    def first(self, cache_id: str) -> str:
+        """Where the directory lies, or would, that `shared` and `locked` use."""
+        return self.path(f"{_family(cache_id)}/0")
 
     def path(self, name: str) -> str:
         """Where the directory of that name lies."""
@@ -86,3 +90,12 @@ class CacheMounts:
         text = cache_id.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         with self._index.write() as db:
             db.execute("INSERT OR REPLACE INTO caches VALUES (?,?,?)", (name, text, now))
+
+
+def name_of(cache_id: str) -> str:
+    """A cache's name wherever it is: the digest of its id, which may be any bytes."""
+    return digest_of(cache_id.encode("utf-8", "surrogateescape"))
+
+
+def _family(cache_id: str) -> str:
+    return name_of(cache_id)[7 : 7 + NAME_DIGITS]

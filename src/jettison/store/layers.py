@@ -57,8 +57,12 @@ class Layers:
             return None
         return LayerFact(layer=layer, diff_id=row[0], content_digest=row[1], created_s=row[2], size_bytes=row[3])
 
-    def learn(self, layer: str, *, diff_id: str = "", content_digest: str = "", size_bytes: int = -1) -> None:
-        """Add to what is known of `layer`; what is left out stays as it was."""
+    def learn(
+        self, layer: str, *, diff_id: str = "", content_digest: str = "", size_bytes: int = -1, created_s: int = 0
+    ) -> None:
+        """Add to what is known of `layer`; what is left out stays as it was. `created_s` (0: now) is that of a layer of
+        which nothing was known.
+        """
         sql = (
             "INSERT INTO layers VALUES (:layer, :diff_id, :content, :now, :size) ON CONFLICT (layer) DO UPDATE SET "
             "diff_id=iif(:diff_id='', diff_id, :diff_id), "
@@ -67,7 +71,7 @@ class Layers:
         )
         values = {"layer": layer, "diff_id": diff_id, "content": content_digest, "size": size_bytes}
         with self._index.write() as db:
-            db.execute(sql, {**values, "now": int(time.time())})
+            db.execute(sql, {**values, "now": created_s or int(time.time())})
 
     def add_blob(self, blob: BlobFact) -> None:
         """Remember a blob of a layer; its sources are added to those that are known."""
@@ -85,6 +89,12 @@ class Layers:
             BlobFact(diff_id=diff_id, digest=d, media_type=kind, size_bytes=size, sources=self.sources_of(d))
             for d, kind, size in self._index.rows(sql, diff_id)
         )
+
+    def forget_blobs(self, diff_id: str) -> None:
+        """Drop what is known of the layer's blobs, and of how it was packed: nobody has them any more."""
+        with self._index.write() as db:
+            db.execute("DELETE FROM layer_blobs WHERE diff_id=?", (diff_id,))
+            db.execute("DELETE FROM packed WHERE layer=?", (diff_id,))
 
     def sources_of(self, digest: str) -> tuple[str, ...]:
         """Where the blob can be fetched from."""

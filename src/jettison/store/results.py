@@ -68,6 +68,29 @@ def save(index: Index, keys: tuple[str, ...], candidate: SavedCandidate, op_dige
         db.execute(_trim("op_digest"), (op_digest, op_digest, KEPT_OF_AN_OP))
 
 
+def adopt(index: Index, key: str, result: SavedResult, others: tuple[str, ...]) -> None:
+    """Remember a result made elsewhere, under `key`, and under those of `others` that mean nothing here yet."""
+    now, text = int(time.time()), _encode(result)
+    with index.write() as db:
+        db.execute("INSERT OR REPLACE INTO results VALUES (?,?,?)", (key, text, now))
+        db.executemany("INSERT OR IGNORE INTO results VALUES (?,?,?)", [(other, text, now) for other in others])
+
+
+def keys_by_result(index: Index) -> dict[SavedResult, tuple[str, ...]]:
+    """All keys of each result, the one last used first."""
+    found: dict[bytes, list[str]] = {}
+    for key, text in index.rows("SELECT key, result FROM results ORDER BY used_s DESC, key"):
+        found.setdefault(text, []).append(key)
+    return {_result.decode(text): tuple(keys) for text, keys in found.items()}
+
+
+def forget_layer(index: Index, layer: str) -> None:
+    """Drop every result that has the layer in its stack, so that it is made again."""
+    with index.write() as db:
+        for table in ("results", "candidates"):
+            db.execute(f"DELETE FROM {table} WHERE instr(result, ?)", (f'"{layer}"'.encode(),))  # noqa: S608 - ours
+
+
 def candidates(index: Index, op_digest: str, limit: int) -> tuple[SavedCandidate, ...]:
     """Earlier results of that op, newest first."""
     sql = "SELECT site, result, parts FROM candidates WHERE op_digest=? ORDER BY seq DESC LIMIT ?"
