@@ -66,11 +66,13 @@ class Project:
         self.bases[name] = assemble.base(name)
         return self
 
-    def jettison(self, *words: str, stdin: bytes = b"", variables: dict[str, str] | None = None) -> Outcome:
-        """Run the command line in the context's folder."""
+    def jettison(
+        self, *words: str, stdin: bytes = b"", variables: dict[str, str] | None = None, folder: str | None = None
+    ) -> Outcome:
+        """Run the command line in the context's folder, or in another one."""
         done = subprocess.run(
             [*self.program, *words],
-            cwd=self.context,
+            cwd=folder or self.context,
             env={**self.environment(), **(variables or {})},
             input=stdin,
             capture_output=True,
@@ -97,10 +99,10 @@ class Project:
         self.build(f"--output=type=oci,dest={path}", *flags, context=context).ok()
         return images.read(path)
 
-    def record(self, *flags: str) -> dict[str, Any]:
+    def record(self, *flags: str, context: str | None = None) -> dict[str, Any]:
         """Build it, and return the build's record as plain data."""
         path = os.path.join(self.out, "metadata.json")
-        self.build(f"--metadata-file={path}", *flags).ok()
+        self.build(f"--metadata-file={path}", *flags, context=context).ok()
         with open(path, encoding="utf-8") as file:
             found: dict[str, Any] = json.load(file)["jettison.record"]
         return found

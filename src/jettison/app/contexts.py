@@ -17,6 +17,7 @@ from jettison.sandbox.spec import Archive, Directory
 
 MAX_DOCKERFILE_BYTES = 16 << 20
 REMOTE_PREFIXES = ("http://", "https://", "git://", "ssh://", "git@", "github.com/")
+MAIN = "the build context"
 IMAGE_PREFIXES = ("docker-image://", "oci-layout://")
 
 
@@ -47,7 +48,7 @@ def open_local(request: BuildRequest) -> Contexts:
 
     Raises InputError for what is missing or no directory.
     """
-    directory = _directory(request.context, "the build context")
+    directory = _directory(request.context, MAIN)
     dockerfile, path = _dockerfile(request, directory)
     ignore = _ignore(directory, path)
     named, ignores = named_directories(request)
@@ -79,7 +80,8 @@ def _directory(path: str, what: str) -> str:
     if os.path.lexists(path):
         hint = f"name the directory, and the file with -f: jettison build -f {path} {os.path.dirname(path) or '.'}"
         raise InputError(f"{what} is not a directory: {path}", hint=hint)
-    raise InputError(f"{what} does not exist: {path}", hint="name a directory, a URL, or - for standard input")
+    others = "a URL, or - for standard input" if what == MAIN else "docker-image://REF, oci-layout://DIR[:TAG] or a URL"
+    raise InputError(f"{what} does not exist: {path}", hint=f"name a directory, {others}")
 
 
 def _dockerfile(request: BuildRequest, directory: str) -> tuple[Source, str | None]:

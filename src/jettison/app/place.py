@@ -34,6 +34,9 @@ def with_rule(error: JettisonError, view: View, ignore: Source | None) -> Jettis
         text = ignore.line(line).strip()
         error.hint = f"/{hidden} exists, but {ignore.name}:{line} hides it: {text}"
         break
+    if error.subject and error.hint is None:
+        where = getattr(view, "root", None)
+        error.hint = f"paths are looked up in the context {where}" if where else None
     return error
 
 

@@ -120,7 +120,10 @@ def _copy(part: bytes | Blob, file: IO[bytes]) -> None:
             left -= len(data)
             file.write(data)
     if left:
-        raise HostError(f"the blob {part.path} is not {part.size} bytes long", hint="the store is damaged")
+        raise HostError(
+            f"the blob {part.path} is not {part.size} bytes long",
+            hint="the store is damaged: remove the file, and build again",
+        )
 
 
 def aside_of(path: str) -> str:

@@ -229,7 +229,9 @@ def resolve(view: Lookup, path: str, *, follow_last: bool = True) -> str:
             continue
         links += 1
         if links > MAX_LINKS:
-            raise InputError(f"/{path.lstrip('/')}: too many levels of symbolic links")
+            error = InputError(f"/{path.lstrip('/')}: too many levels of symbolic links", hint="they lead in a circle")
+            error.subject = f"/{path.lstrip('/')}"
+            raise error
         done.pop()
         if row.target.startswith("/"):
             done.clear()
