@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from jettison.app.bind import Binder
 from jettison.app.images import Images
 from jettison.app.session import Session
-from jettison.base.errors import InternalError, JettisonError, StepError
+from jettison.base.errors import MAKE_ROOM, InternalError, JettisonError, StepError
 from jettison.planning import ops
 from jettison.planning.graph import Step
 from jettison.record.model import StepOutput, Warned
@@ -95,9 +95,11 @@ class Executor:
 
     def _failed(self, op: ops.RunOp, code: int, tail: tuple[str, ...]) -> StepError:
         """Reference §1.8: the error names the command and its exit code."""
-        masked = self._binder.masked(tail)
-        message = f'process "{" ".join(op.args)}" did not complete successfully: exit code: {code}'
-        return StepError(message, process_exit_code=code, tail=masked)
+        from jettison.planning.history import go_quoted
+
+        message = f"process {go_quoted(' '.join(op.args))} did not complete successfully: exit code: {code}"
+        hint = _why(op, code, tail)
+        return StepError(message, hint=hint, process_exit_code=code, tail=self._binder.masked(tail))
 
     def _commit(
         self,
@@ -120,6 +122,17 @@ class Executor:
                 raise failed(reply.exit_code)
             case _:
                 raise InternalError(f"the keeper answered {type(reply).__name__}")
+
+
+def _why(op: ops.RunOp, code: int, tail: tuple[str, ...]) -> str | None:
+    """What is behind the failures that say least of themselves."""
+    if code == 127 and any(line.startswith(f'exec: "{op.args[0]}"') for line in tail[-1:]):
+        return f"the image has no {op.args[0]}: copy one in, or begin FROM an image that has it"
+    if code == 128 + 9:
+        return "it was killed: perhaps the machine ran out of memory (the kernel's log tells)"
+    if any("No space left on device" in line for line in tail):
+        return f"the store's disk is full: {MAKE_ROOM}"
+    return None
 
 
 def _looks_up_names(op: ops.AnyOp) -> bool:
