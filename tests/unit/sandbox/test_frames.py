@@ -21,9 +21,11 @@ def read_all(data: bytes) -> list[spec.AnyReply]:
         writer.start()
         reader: Reader[spec.AnyReply] = Reader(ours, spec.AnyReply)
         found = []
-        while (frame := reader.next()) is not None:
-            found.append(frame)
-        writer.join()
+        try:
+            while (frame := reader.next()) is not None:
+                found.append(frame)
+        finally:
+            writer.join()  # also when what it wrote was refused: it must not find its socket closed
     return found
 
 
