@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from jettison.app.bind import Binder
-from jettison.app.cache import StoreCache
+from jettison.app.caches import Caches, check_caches
 from jettison.app.contexts import Contexts, Local
 from jettison.app.emit import Emitter, Listener
 from jettison.app.execute import Executor
@@ -27,7 +27,7 @@ from jettison.planning.graph import Plan
 from jettison.planning.lower import drive, lower
 from jettison.planning.merge import merge
 from jettison.record.model import BuildFinished, BuildRecord, BuildStarted, Warned
-from jettison.solve.ports import Cancel
+from jettison.solve.ports import Cancel, Emit
 from jettison.solve.run import SolveOutcome, solve
 from jettison.syntax.parse import parse_dockerfile
 
@@ -43,6 +43,7 @@ def build(request: BuildRequest, *, on_event: Listener | None = None, cancel: Ca
     """
     check_request(request)
     check_outputs(request)
+    check_caches(request)
     secrets = Secrets(request)
     secrets.check()
     emit = Emitter(on_event, secrets.masked())
@@ -103,11 +104,20 @@ class _Build:
         with opened_contexts(self._request, self._session, self._secrets) as contexts:
             self._plans = self._planned(contexts)
             self._announce()
-            self._outcome = self._solve(contexts)
             finisher = Finisher(
                 self._request, self._session, self._materials, self._images, self._emit, epoch=epoch_of(self._plans[0])
             )
-            finished = finisher.finish(Solved(self._plans, self._outcome))
+            caches = Caches(self._request, self._session, self._materials, self._images, self._emit)
+
+            def attempt(emit: Emit) -> Solved:
+                solved = Solved(self._plans, self._solve(contexts, caches, emit))
+                finisher.gather(solved)
+                return solved
+
+            solved = caches.recovery.run(attempt)
+            self._outcome = solved.outcome
+            finished = finisher.finish(solved)
+            caches.write(solved)
         return BuildResult(images=finished.images, record=self._finish("done", finished=finished))
 
     def _planned(self, contexts: Contexts) -> tuple[Plan, ...]:
@@ -130,7 +140,7 @@ class _Build:
         for warning in self._warnings:
             self._emit(warning)
 
-    def _solve(self, contexts: Contexts) -> SolveOutcome:
+    def _solve(self, contexts: Contexts, caches: Caches, emit: Emit) -> SolveOutcome:
         directories = _directories(self._plans, contexts)
         binder = Binder(self._session, self._materials, self._secrets, directories)
         inputs = Inputs(self._session, self._images, binder, directories, _ignores(self._plans, contexts))
@@ -138,10 +148,10 @@ class _Build:
         try:
             return solve(
                 *self._plans,
-                cache=StoreCache(self._session.store),
+                cache=caches.results,
                 inputs=inputs,
                 executor=executor,
-                emit=self._emit,
+                emit=emit,
                 cancel=self._session.cancel or _Never(),
                 jobs=self._request.jobs or default_jobs(),
                 no_cache=self._request.no_cache,

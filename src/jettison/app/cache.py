@@ -19,7 +19,7 @@ class StoreCache:
     def find(self, key: str) -> Result | None:
         """The result under `key` whose layers are all whole."""
         found = results.find(self._store.index, key)
-        return _result(found) if found is not None and self._is_whole(found) else None
+        return result_of(found) if found is not None and self._is_whole(found) else None
 
     def save(self, keys: tuple[Key, ...], op_digest: str, site: str, result: Result) -> None:
         """Remember a result. See `solve.ports.ResultCache.save`."""
@@ -41,9 +41,10 @@ class StoreCache:
         return self._store.snapshots.all_whole(saved.layers)
 
 
-def _result(saved: SavedResult) -> Result:
+def result_of(saved: SavedResult) -> Result:
+    """A result of the index as the solver has it."""
     return Result(id=saved.id, layers=saved.layers, added=saved.added)
 
 
 def _candidate(saved: SavedCandidate) -> Candidate:
-    return Candidate(site=saved.site, result=_result(saved.result), parts=saved.parts)
+    return Candidate(site=saved.site, result=result_of(saved.result), parts=saved.parts)

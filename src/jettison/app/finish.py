@@ -9,18 +9,19 @@ import msgspec
 from jettison.app.emit import Emitter
 from jettison.app.exports import ARCHIVES, FILES, Exporter
 from jettison.app.images import Images
-from jettison.app.materials import Materials
-from jettison.app.options import is_multiple, platforms
-from jettison.app.outputs import HASH_ONLY, Assembler, BuiltImage, Packer, Packing
+from jettison.app.materials import Materials, each
+from jettison.app.options import has_inline_cache, is_multiple, platforms
+from jettison.app.outputs import HASH_ONLY, Assembler, BuiltImage, Inline, Packer, Packing
 from jettison.app.request import BuildRequest, OutputSpec
 from jettison.app.session import Session
-from jettison.base.digest import digest_of
+from jettison.base.digest import digest_of, is_digest
 from jettison.oci.image import index_bytes, manifest_bytes, manifest_descriptor, platform_of
 from jettison.oci.reference import parse_reference
 from jettison.planning import ops
 from jettison.planning.graph import Plan
 from jettison.record.model import ExportFinished, ExportStarted, ImageRecord
 from jettison.solve.run import SolveOutcome
+from jettison.store.layers import PackedFact
 from jettison.store.names import NamedImage
 
 
@@ -69,8 +70,31 @@ class Finisher:
         self._emit = emit
         self._epoch = epoch
         self._several = is_multiple(request, platforms(request))
-        self._assembler = Assembler(session, Packer(session, materials), self._epoch)
+        self._materials = materials
+        self._packer = Packer(session, materials)
+        self._assembler = Assembler(session, self._packer, self._epoch)
         self._exporter = Exporter(session, materials, self._epoch, several=self._several)
+
+    def gather(self, solved: Solved) -> None:
+        """Have here what the outputs need of layers that another machine made, while they can still be made again."""
+        bases = self._images.base_layers()
+        for stack in (solved.outcome.results[plan.result].layers for plan in solved.plans):
+            carried = tuple(layer for layer in stack if is_digest(layer) and layer not in bases)
+            for output in (self._request.outputs or (OutputSpec(type="image"),)) if carried else ():
+                self._gather(stack, carried, output)
+
+    def _gather(self, stack: tuple[str, ...], carried: tuple[str, ...], output: OutputSpec) -> None:
+        if output.type == "cacheonly":
+            return
+        packing = self._packing(output) if output.type in ARCHIVES else self._naming(output, {})
+        known = {} if output.type in FILES else self._packer.known(carried, packing)
+        if len(known) < len(set(carried)):
+            self._materials.directories(stack)
+            return
+        each([layer for layer, fact in known.items() if fact.digest], lambda layer: self._fetch(known[layer]))
+
+    def _fetch(self, fact: PackedFact) -> None:
+        self._materials.blob(fact.diff_id, fact.digest)
 
     def finish(self, solved: Solved) -> Made:
         """Every output, in order; what was made. Names are set last: what is named is whole."""
@@ -109,7 +133,17 @@ class Finisher:
     def _image(self, plan: Plan, outcome: SolveOutcome, packing: Packing) -> BuiltImage:
         bottom = plan.step(plan.lineage[0]).op
         base = self._images.base(bottom.digest) if isinstance(bottom, ops.ImageOp) else None
-        return self._assembler.image(plan, outcome.results, base, packing)
+        return self._assembler.image(plan, outcome.results, base, packing, self._inline(plan, outcome))
+
+    def _inline(self, plan: Plan, outcome: SolveOutcome) -> Inline | None:
+        """What makes the cache that the image carries, where one was asked for."""
+        if not has_inline_cache(self._request):
+            return None
+        from jettison.app.cachemake import CacheMaker
+        from jettison.oci.cachedoc import INLINE_MEMBER
+
+        maker = CacheMaker(self._session, self._materials, self._images, self._emit)
+        return lambda layers: {INLINE_MEMBER: maker.inline(plan, outcome, layers)}
 
     def _unpacked(self, solved: Solved) -> tuple[BuiltImage, ...]:
         """Images for outputs of plain files: the stack is enough, nothing is packed or hashed."""

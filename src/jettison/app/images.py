@@ -78,6 +78,10 @@ class Images:
         """A base that was resolved, by its digest. Raises KeyError."""
         return self._bases[digest]
 
+    def base_layers(self) -> frozenset[str]:
+        """The layers of all bases that were resolved so far: they come with their images."""
+        return frozenset(layer for base in self._bases.values() for layer in base.layers)
+
     def find(self, ref: str, platform: str) -> Base:
         """The image that `ref` means on `platform`."""
         base = self._from_layout(ref, platform) if ref.startswith(LAYOUT) else self._from_name(ref, platform)

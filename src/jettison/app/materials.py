@@ -27,6 +27,7 @@ class Materials:
         self._store = session.store
         self._emit = emit
         self._fetches = threading.Semaphore(MAX_FETCHES)
+        self._lost: dict[str, JettisonError] = {}
 
     def directories(self, layers: tuple[str, ...], *, files: bool = True, step: str = "") -> tuple[str, ...]:
         """The snapshot directories of a stack, bottom first. `files` False: rows without bytes are enough.
@@ -79,9 +80,28 @@ class Materials:
                 files=files,
                 below=below,
             )
-            self._session.keeper().ask(request, cancel=self._session.cancel)
+            with self._noting_loss(layer):
+                self._session.keeper().ask(request, cancel=self._session.cancel)
             self._store.snapshots.keep(layer, files=files)
             return self._store.snapshots.path(layer, files=files)
+
+    def take_lost(self) -> dict[str, JettisonError]:
+        """The layers that could not be had since this was last asked, and why not."""
+        lost, self._lost = self._lost, {}
+        return lost
+
+    @contextmanager
+    def _noting_loss(self, layer: str) -> Iterator[None]:
+        """Remember a layer that cannot be had: one that a cache promised can be made again."""
+        try:
+            yield
+        except (InputError, NetworkError) as error:
+            self._lost[layer] = error
+            raise
+
+    def fetch(self, fact: BlobFact) -> None:
+        """Have a blob that is no layer's in the store."""
+        self._have(fact, "", "")
 
     def blob(self, diff_id: str, digest: str) -> None:
         """Have just this blob of a base's layer in the store."""
@@ -92,6 +112,10 @@ class Materials:
         return self._have(known_blob(self._store, layer), layer, step)
 
     def _have(self, fact: BlobFact | None, layer: str, step: str) -> BlobFact:
+        with self._noting_loss(layer):
+            return self._had(fact, layer, step)
+
+    def _had(self, fact: BlobFact | None, layer: str, step: str) -> BlobFact:
         if fact is None:
             raise InputError(f"layer {layer} is not in the store", hint="build or pull its image again: --pull")
         if not self._store.blobs.has(fact.digest):

@@ -28,6 +28,12 @@ def is_multiple(request: BuildRequest, wanted: tuple[str, ...]) -> bool:
     return len(wanted) > 1 or go_bool(given_args(request).get("BUILDKIT_MULTI_PLATFORM", "")) is True
 
 
+def has_inline_cache(request: BuildRequest) -> bool:
+    """Whether images carry their cache: --cache-to type=inline, or BUILDKIT_INLINE_CACHE as a build arg."""
+    asked = go_bool(given_args(request).get("BUILDKIT_INLINE_CACHE", "")) is True
+    return asked or any(target.type == "inline" for target in request.cache_to)
+
+
 def default_jobs() -> int:
     """How many steps run at once: more than there are processors, since most steps wait for a disk or a server, and
     stages are often independent. BuildKit knows no limit at all.

@@ -6,13 +6,15 @@ Layers are only hashed (their diff_ids are in the config) until an output needs 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from jettison.app.images import Base
 from jettison.app.materials import Materials, each
 from jettison.app.session import Session
+from jettison.base.digest import is_digest
 from jettison.base.errors import InternalError
 from jettison.oci.documents import Descriptor, HistoryEntry, ImageConfig
 from jettison.oci.image import EMPTY_DIFF_ID, LAYER_TYPES, Assembled, LayerFacts, assemble
@@ -68,6 +70,9 @@ def _record(layer: BuiltLayer) -> LayerRecord:
     )
 
 
+Inline = Callable[[tuple[BuiltLayer, ...]], dict[str, Any]]
+
+
 class Packing(msgspec.Struct, frozen=True):
     """How layers become blobs: `compression` "" only hashes; `clamp_epoch` (s) limits every mtime."""
 
@@ -88,15 +93,26 @@ class Packer:
         from jettison.layer.name import compressor_name
 
         compressor = compressor_name(packing.compression)
-        known = {layer: self._known(layer, packing, compressor) for layer in dict.fromkeys(layers)}
-        missing = [layer for layer, fact in known.items() if fact is None]
-        made = each(missing, lambda layer: self._pack(layer, packing, compressor))
-        return made | {layer: fact for layer, fact in known.items() if fact is not None}
+        known = self.known(layers, packing)
+        missing = [layer for layer in dict.fromkeys(layers) if layer not in known]
+        return known | each(missing, lambda layer: self._pack(layer, packing, compressor))
 
-    def _known(self, layer: str, packing: Packing, compressor: str) -> PackedFact | None:
-        """The layer as it was packed before, if what came of that is still here."""
-        known = self._store.layers.packed(layer, packing.compression, packing.clamp_epoch, compressor)
-        return known if known is not None and (not known.digest or self._store.blobs.has(known.digest)) else None
+    def known(self, layers: tuple[str, ...], packing: Packing) -> dict[str, PackedFact]:
+        """The layers that were packed in just that way, and what came of it is here or can be fetched."""
+        from jettison.layer.name import compressor_name
+
+        compressor = compressor_name(packing.compression)
+        found = (
+            self._store.layers.packed(layer, packing.compression, packing.clamp_epoch, compressor)
+            for layer in dict.fromkeys(layers)
+        )
+        return {fact.layer: fact for fact in found if fact is not None and self._is_whole(fact)}
+
+    def _is_whole(self, fact: PackedFact) -> bool:
+        if not fact.digest or self._store.blobs.has(fact.digest):
+            return True
+        blobs = self._store.layers.blobs_of(fact.layer) if is_digest(fact.layer) else ()
+        return any(blob.digest == fact.digest and blob.sources for blob in blobs)
 
     def _pack(self, layer: str, packing: Packing, compressor: str) -> PackedFact:
         from jettison.sandbox.spec import Packed, PackRequest
@@ -137,8 +153,15 @@ class Assembler:
         self._packer = packer
         self._epoch = epoch
 
-    def image(self, plan: Plan, results: Mapping[str, Result], base: Base | None, packing: Packing) -> BuiltImage:
-        """The image with its layers packed as `packing` says."""
+    def image(
+        self,
+        plan: Plan,
+        results: Mapping[str, Result],
+        base: Base | None,
+        packing: Packing,
+        inline: Inline | None = None,
+    ) -> BuiltImage:
+        """The image with its layers packed as `packing` says. `inline` gives further members of its config."""
         added = {step: results[step].added for step in plan.lineage[1:]}
         own = tuple(layer for layers in added.values() for layer in layers)
         below = tuple(row.layer for row in base.rows if row.layer and _repack(row.descriptor, packing)) if base else ()
@@ -146,7 +169,8 @@ class Assembler:
         lower = _base_layers(base, packed)
         upper = _own_layers(plan, added, packed)
         history = self._history(plan, upper, added)
-        assembled = self._assembled(plan, lower, upper, history)
+        members = inline((*lower, *upper)) if inline is not None else None
+        assembled = self._assembled(plan, lower, upper, history, members)
         return BuiltImage(
             platform=plan.platform,
             config=assembled.config,
@@ -166,13 +190,15 @@ class Assembler:
         lower: tuple[BuiltLayer, ...],
         upper: tuple[BuiltLayer, ...],
         history: list[tuple[HistoryEntry, LayerFacts | None]],
+        members: dict[str, Any] | None,
     ) -> Assembled:
         rootfs = msgspec.structs.replace(plan.config.rootfs, diff_ids=tuple(layer.diff_id for layer in lower))
         config = msgspec.structs.replace(plan.config, rootfs=rootfs)
         newest = next((entry.created for entry, _ in reversed(history) if entry.created), None)
         newest = newest or next((entry.created for entry in reversed(config.history) if entry.created), None)
         created = rfc3339(self._epoch) if self._epoch is not None else newest or rfc3339(int(time.time()))
-        return assemble(config, history, created=created, added=[LayerFacts(diff_id=layer.diff_id) for layer in upper])
+        added = [LayerFacts(diff_id=layer.diff_id) for layer in upper]
+        return assemble(config, history, created=created, added=added, members=members)
 
     def _history(
         self, plan: Plan, upper: tuple[BuiltLayer, ...], added: dict[str, tuple[str, ...]]

@@ -7,7 +7,7 @@ import sys
 import threading
 from argparse import Namespace
 
-from jettison.app.request import BuildRequest, BuildResult, OutputSpec
+from jettison.app.request import BuildRequest, BuildResult, CacheSource, CacheTarget, OutputSpec
 from jettison.base.errors import StepError, UsageError
 from jettison.cli import build_flags as flags
 from jettison.cli.arguments import Parser, say
@@ -140,6 +140,8 @@ def _request(given: Namespace) -> BuildRequest:
         add_hosts=tuple(given.add_host),
         allow=tuple(part for text in given.allow for part in text.split(",")),
         shm_size_bytes=flags.size_bytes(given.shm_size, "--shm-size") if given.shm_size else 64 << 20,
+        cache_from=_cache_from(given.cache_from),
+        cache_to=_cache_to(given.cache_to),
         no_cache=given.no_cache,
         no_cache_filter=tuple(part for text in given.no_cache_filter for part in text.split(",") if part),
         pull=given.pull,
@@ -147,6 +149,22 @@ def _request(given: Namespace) -> BuildRequest:
         jobs=flags.count(given.jobs, "--jobs"),
         source_date_epoch=_epoch(),
     )
+
+
+def _cache_from(texts: list[str]) -> tuple[CacheSource, ...]:
+    if not texts:
+        return ()
+    from jettison.cli.cache_flags import cache_source
+
+    return tuple(cache_source(text) for text in texts)
+
+
+def _cache_to(texts: list[str]) -> tuple[CacheTarget, ...]:
+    if not texts:
+        return ()
+    from jettison.cli.cache_flags import cache_target
+
+    return tuple(cache_target(text) for text in texts)
 
 
 def _label(text: str) -> tuple[str, str]:
@@ -187,6 +205,8 @@ def _parser() -> Parser:
     many("--ssh", metavar="default|ID=SOCKET", help="an ssh agent, for RUN --mount=type=ssh")
     many("--label", metavar="NAME=VALUE", help="a label of the image")
     many("--platform", metavar="OS/ARCH", help="the platform to build for (default: this machine's)")
+    many("--cache-from", metavar="SPEC", help="use results of elsewhere: type=registry,ref=NAME or type=local,src=DIR")
+    many("--cache-to", metavar="SPEC", help="put them there: likewise, dest=DIR, type=inline, mode=max, mounts=true")
     parser.flag("--no-cache", help="run every step")
     many("--no-cache-filter", metavar="STAGE", help="run every step of these stages")
     parser.flag("--pull", help="ask the registry again for every base")

@@ -59,7 +59,7 @@ def write_layout(
         return root
     if isinstance(dest, int):
         raise HostError("a directory cannot be written into a pipe", hint="name a directory as dest=")
-    kept = [entry for entry in _present(dest) if not _replaced(entry, entries)]
+    kept = [entry for entry in present(dest) if not _replaced(entry, entries)]
     write_directory({**parts, _INDEX: index_bytes([*kept, *entries])}, dest, last=(_INDEX,))
     return root
 
@@ -112,8 +112,8 @@ def tag_of(name: str) -> str:
     return last.partition(":")[2] or "latest"
 
 
-def _present(dest: str) -> tuple[Descriptor, ...]:
-    """The entries of a layout that is there already."""
+def present(dest: str) -> tuple[Descriptor, ...]:
+    """The entries of the layout at `dest`, none where there is nothing yet. Raises InputError for a damaged index."""
     path = os.path.join(dest, _INDEX)
     try:
         with open(path, "rb") as file:

@@ -19,6 +19,7 @@ from jettison.oci.parse import MAX_BLOB_BYTES
 CACHE = "application/vnd.jettison.cache.v1+json"
 CACHE_MOUNT = "application/vnd.jettison.cache-mount.v1.tar"  # and how it is compressed: +gzip, +zstd
 INLINE_MEMBER = "jettison.cache.v1"
+MARK = "dev.jettison.cache"  # annotates a cache in a layout's index
 FOREIGN_MARK = "buildkit.cacheconfig"  # in the media types of BuildKit's own caches
 SCHEMA = 1
 
@@ -98,10 +99,15 @@ def cache_manifest(config: bytes, blobs: Iterable[Descriptor]) -> bytes:
     document = Manifest(
         schema_version=2,
         media_type=MANIFEST,
-        config=Descriptor(media_type=CACHE, digest=digest_of(config), size=len(config)),
+        config=described(config, CACHE),
         layers=tuple(unique.values()),
     )
     return _encoder.encode(document)
+
+
+def described(data: bytes, media_type: str) -> Descriptor:
+    """The descriptor of a document."""
+    return Descriptor(media_type=media_type, digest=digest_of(data), size=len(data))
 
 
 def inline_value(document: CacheDocument) -> Any:

@@ -65,13 +65,14 @@ def assemble(
     created: str | None,
     added: Sequence[LayerFacts] | None = None,
     kept: dict[str, Any] | None = None,
+    members: dict[str, Any] | None = None,
 ) -> Assembled:
     """The final config. `config` holds the base's history and rootfs; `history` is what this build appends.
 
     An entry with None made no layer and is marked so. `added` lists the new layers where they are not one an entry
     (None: those of `history`, in order). `created` is RFC 3339; entries without a time get one as BuildKit gives it.
-    `kept` are further members of the `config` object (see `parse.unknown_members`). History and layers are reconciled
-    as reference §1.11 has it.
+    `kept` are further members of the `config` object (see `parse.unknown_members`), `members` of the whole document.
+    History and layers are reconciled as reference §1.11 has it.
     """
     new = added if added is not None else [facts for _, facts in history if facts is not None]
     diff_ids = (*config.rootfs.diff_ids, *(facts.diff_id for facts in new))
@@ -82,7 +83,7 @@ def assemble(
         rootfs=RootFS(diff_ids=diff_ids),
         history=tuple(_timed(reconcile(entries, len(diff_ids), created))),
     )
-    data = config_bytes(document, kept)
+    data = config_bytes(document, kept, members)
     return Assembled(config=data, digest=digest_of(data), document=document)
 
 
@@ -127,9 +128,10 @@ def _timed(history: list[HistoryEntry]) -> list[HistoryEntry]:
     return made
 
 
-def config_bytes(config: ImageConfig, kept: dict[str, Any] | None = None) -> bytes:
+def config_bytes(config: ImageConfig, kept: dict[str, Any] | None = None, more: dict[str, Any] | None = None) -> bytes:
     """The bytes of an image config. An empty CMD or ENTRYPOINT is as good as none, and is left out. `kept`: members of
-    `config` that we do not know; they come after those that we do.
+    `config` that we do not know; they come after those that we do. `more`: members of the document that no
+    specification has.
     """
     inner = config.config
     runtime: Any = msgspec.structs.replace(inner, cmd=inner.cmd or None, entrypoint=inner.entrypoint or None)
@@ -147,6 +149,7 @@ def config_bytes(config: ImageConfig, kept: dict[str, Any] | None = None) -> byt
         "os.version": config.os_version or None,
         "rootfs": config.rootfs,
         "variant": config.variant or None,
+        **(more or {}),
     }
     return _encoder.encode({name: value for name, value in members.items() if value is not None})
 

@@ -1,0 +1,159 @@
+"""`--cache-from`: results that another machine made, found by key. Read when something is first missed here.
+
+What comes from there is trusted as far as a digest goes. A cache that cannot be read, is damaged or is somebody else's
+is a warning; a layer of it that cannot be had is a rebuild (`recovery`); neither is ever a wrong image.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterator
+
+import msgspec
+
+from jettison.app.cache import StoreCache, result_of
+from jettison.app.cachefiles import Carried, Fetched, read_cache
+from jettison.app.images import Images, blob_fact
+from jettison.app.materials import each
+from jettison.app.request import CacheSource
+from jettison.app.session import Session
+from jettison.base.errors import Cancelled, JettisonError
+from jettison.oci.cachedoc import CachedLayer, CachedResult
+from jettison.oci.documents import Descriptor
+from jettison.oci.image import LAYER_TYPES
+from jettison.record.model import Warned
+from jettison.solve.ports import Emit, Result
+from jettison.store import results
+from jettison.store.cachemounts import name_of
+from jettison.store.layers import PackedFact
+from jettison.store.results import SavedResult
+
+_COMPRESSIONS = {media_type: name for name, media_type in LAYER_TYPES.items()}
+
+
+class Elsewhere:
+    """The caches of a build. Safe from several threads; each is asked once, when it is first needed."""
+
+    def __init__(
+        self, sources: tuple[CacheSource, ...], session: Session, images: Images, emit: Emit, platforms: tuple[str, ...]
+    ) -> None:
+        self._sources = sources
+        self._session = session
+        self._images = images
+        self._emit = emit
+        self._platforms = platforms
+        self._lock = threading.Lock()
+        self._read: tuple[_Known, ...] | None = None
+        self._lost: set[str] = set()
+        self._taught: set[str] = set()
+
+    def result(self, key: str) -> SavedResult | None:
+        """What a key means in one of the caches. From then on the store knows it, and where its layers' bytes are."""
+        for known in self._known():
+            found = known.results.get(key)
+            saved = None if found is None else self._usable(known.fetched, found)
+            if found is not None and saved is not None:
+                self._adopt(known.fetched, found, key, saved)
+                return saved
+        return None
+
+    def mount(self, cache_id: str) -> Carried | None:
+        """What a cache mount held, in the first cache that has it."""
+        name = name_of(cache_id)
+        return next((known.mounts[name] for known in self._known() if name in known.mounts), None)
+
+    def lose(self, layers: Collection[str]) -> None:
+        """Layers that cannot be had: no result with them is given from now on."""
+        self._lost.update(layers)
+
+    def _known(self) -> tuple[_Known, ...]:
+        with self._lock:
+            if self._read is None:
+                found = each([str(at) for at in range(len(self._sources))], lambda at: self._fetch(int(at)))
+                self._read = tuple(_Known(fetched) for at in sorted(found, key=int) for fetched in found[at])
+            return self._read
+
+    def _fetch(self, at: int) -> tuple[Fetched, ...]:
+        source = self._sources[at]
+        what = source.ref or source.src
+        try:
+            return tuple(read_cache(source, self._session, self._platforms))
+        except Cancelled:
+            raise
+        except JettisonError as error:
+            self._emit(Warned(message=f"the cache {what} is not used: {error.message.removeprefix(f'{what}: ')}"))
+            return ()
+
+    def _usable(self, fetched: Fetched, found: CachedResult) -> SavedResult | None:
+        """The result, if every layer of it can be had: from the cache, or with a base of this build."""
+        layers = fetched.document.layers
+        stack = tuple(layers[number].diff_id for number in found.layers)
+        bases = self._images.base_layers()
+        if not self._lost.isdisjoint(stack):
+            return None
+        if not all(diff_id in bases or fetched.blob(layers[n]) for n, diff_id in zip(found.layers, stack, strict=True)):
+            return None
+        return SavedResult(found.id, stack, stack[len(stack) - found.added :])
+
+    def _adopt(self, fetched: Fetched, found: CachedResult, key: str, saved: SavedResult) -> None:
+        store = self._session.store
+        bases = self._images.base_layers()
+        with store.index.write():
+            for layer in (fetched.document.layers[number] for number in found.layers):
+                blob = fetched.blob(layer)
+                if blob is not None and layer.diff_id not in bases and layer.diff_id not in self._taught:
+                    self._teach(fetched, layer, blob)
+                    self._taught.add(layer.diff_id)
+            results.adopt(store.index, key, saved, found.keys)
+
+    def _teach(self, fetched: Fetched, layer: CachedLayer, blob: Descriptor) -> None:
+        layers = self._session.store.layers
+        layers.add_blob(blob_fact(layer.diff_id, blob, fetched.source))
+        layers.learn(layer.diff_id, diff_id=layer.diff_id, created_s=fetched.created_s(layer))
+        for packed in _packed(layer, blob):
+            layers.add_packed(packed)
+
+
+class _Known:
+    """One cache's document, by what is looked for in it."""
+
+    def __init__(self, fetched: Fetched) -> None:
+        self.fetched = fetched
+        self.results = {key: result for result in fetched.document.results for key in result.keys}
+        self.mounts = {mount.name: Carried(mount.blob, fetched.source) for mount in fetched.document.mounts}
+
+
+def _packed(layer: CachedLayer, blob: Descriptor) -> Iterator[PackedFact]:
+    """What packing the layer would give: its diff_id, and, of a compressor that is named, its blob."""
+    alone = PackedFact(
+        layer=layer.diff_id,
+        compression="",
+        clamp_epoch=None,
+        compressor="",
+        diff_id=layer.diff_id,
+        digest="",
+        size_bytes=0,
+        tar_bytes=layer.tar_bytes,
+    )
+    yield alone
+    compression = _COMPRESSIONS.get(blob.media_type)
+    if compression and (layer.compressor or compression == "uncompressed"):
+        yield msgspec.structs.replace(
+            alone, compression=compression, compressor=layer.compressor, digest=blob.digest, size_bytes=blob.size
+        )
+
+
+class SharedCache(StoreCache):
+    """The store's results, and behind them those of caches elsewhere."""
+
+    def __init__(self, session: Session, elsewhere: Elsewhere) -> None:
+        super().__init__(session.store)
+        self._elsewhere = elsewhere
+
+    def find(self, key: str) -> Result | None:
+        """The result under `key`, here or elsewhere. See `solve.ports.ResultCache.find`."""
+        found = super().find(key)
+        if found is not None:
+            return found
+        saved = self._elsewhere.result(key)
+        return result_of(saved) if saved is not None and self._is_whole(saved) else None
