@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 
-from project import Project
+from project import Outcome, Project
 
 GOOD = "FROM busybox\nCOPY kept.txt /kept.txt\nRUN echo good > /good\n"
+
+
+def said(outcome: Outcome, project: Project, *hidden: str) -> str:
+    """An outcome as a golden text: without what differs from one run, machine or directory to the next."""
+    text = f"exit code {outcome.code}\n{outcome.stdout}{outcome.stderr}"
+    assert "Traceback" not in text
+    for path in hidden:
+        text = text.replace(path, "PATH")
+    text = text.replace(project.store, "STORE").replace(project.folder, "FOLDER")
+    text = re.sub(r"\((Name or service not known|Temporary failure[^)]*|No address[^)]*)\)", "(REASON)", text)
+    text = re.sub(r"127\.0\.0\.1:\d+", "REGISTRY", text)
+    return re.sub(r"sha256:[0-9a-f]{64}", "DIGEST", text)
 
 
 def good_build(project: Project) -> set[str]:

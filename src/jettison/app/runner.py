@@ -65,7 +65,7 @@ def run_image(
 def _to_stderr(frame: spec.Output | spec.Note) -> None:
     """What the sandbox has to say: the program's own output does not come this way."""
     text = frame.data if isinstance(frame, spec.Output) else f"{frame.text}\n".encode("utf-8", "surrogateescape")
-    os.write(2, text)
+    os.write(2, b"jettison: " + text)
 
 
 def command(asked: RunImage, base: Base) -> tuple[str, ...]:

@@ -135,7 +135,7 @@ def _escaped(char: str) -> str:
 
 
 def _fault(error: Exception) -> int:
-    """A fault of ours: a short word for people; the traceback goes to a file, or to stderr with JETTISON_DEBUG."""
+    """A fault of ours: a short word for people, or the traceback with JETTISON_DEBUG."""
     import traceback
 
     if os.environ.get("JETTISON_DEBUG"):

@@ -70,7 +70,8 @@ def prepare(root: str) -> None:
     _refuse_foreign(root)
     if version != STORE_VERSION:
         hint = "set JETTISON_HOME to another directory, or use the version of jettison that made it"
-        raise HostError(f"the store {root} has version {version}, this jettison knows {STORE_VERSION}", hint=hint)
+        has = f"has version {version}" if version >= 0 else "does not say its version"
+        raise HostError(f"the store {root} {has}, this jettison knows {STORE_VERSION}", hint=hint)
 
 
 def filesystem_of(path: str, mounts: str = MOUNTS) -> str:
