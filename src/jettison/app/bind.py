@@ -14,9 +14,12 @@ from jettison.base.errors import InputError, InternalError
 from jettison.planning import ops
 from jettison.planning.graph import Step
 from jettison.sandbox import spec
-from jettison.solve.ports import Result
+from jettison.solve.ports import Cancel, Result
 
 Bound = tuple[tuple[spec.AnyBound, ...], tuple[tuple[str, str], ...]]
+
+
+_STRICTEST = ("locked", "private", "shared")
 
 
 class Binder:
@@ -52,8 +55,11 @@ class Binder:
         hidden = self.secrets.masked()
         return tuple(mask(line, hidden) for line in lines)
 
-    def bound(self, step: Step, op: ops.RunOp, inputs: tuple[Result | None, ...], held: ExitStack) -> Bound:
+    def bound(
+        self, step: Step, op: ops.RunOp, inputs: tuple[Result | None, ...], held: ExitStack, cancel: Cancel
+    ) -> Bound:
         """A RUN's mounts and the variables that secrets give. Locks of caches are held by `held`."""
+        caches = self._caches(op, held, cancel)
         mounts: list[spec.AnyBound] = []
         env: list[tuple[str, str]] = []
         for mount in op.mounts:
@@ -61,7 +67,7 @@ class Binder:
                 case ops.BindMount():
                     mounts.append(self._bind(step, mount, inputs))
                 case ops.CacheMount():
-                    mounts.append(self._cache(step, mount, inputs, held, fresh=self._begins_empty(op, mount)))
+                    mounts.append(self._cache(step, mount, inputs, caches[mount.id]))
                 case ops.TmpfsMount():
                     mounts.append(spec.BoundTmpfs(target=mount.target, size_bytes=mount.size_bytes))
                 case ops.SecretMount():
@@ -78,11 +84,25 @@ class Binder:
             readonly=mount.readonly,
         )
 
+    def _caches(self, op: ops.RunOp, held: ExitStack, cancel: Cancel) -> dict[str, str]:
+        """The directory of each cache by id. Always in the same order, and each once: so no two steps wait for each
+        other, and none for itself.
+        """
+        found: dict[str, list[ops.CacheMount]] = {}
+        for mount in op.mounts:
+            if isinstance(mount, ops.CacheMount):
+                found.setdefault(mount.id, []).append(mount)
+        directories = {}
+        for cache_id, mounts in sorted(found.items()):
+            sharing = min((mount.sharing for mount in mounts), key=_STRICTEST.index)
+            empty = self._remove if any(self._begins_empty(op, mount) for mount in mounts) else None
+            hold = self._session.store.caches.hold(cache_id, sharing, cancel=cancel, empty=empty)
+            directories[cache_id] = held.enter_context(hold)
+        return directories
+
     def _cache(
-        self, step: Step, mount: ops.CacheMount, inputs: tuple[Result | None, ...], held: ExitStack, *, fresh: bool
+        self, step: Step, mount: ops.CacheMount, inputs: tuple[Result | None, ...], directory: str
     ) -> spec.BoundCache:
-        hold = self._session.store.caches.hold(mount.id, mount.sharing, cancel=self._session.cancel, fresh=fresh)
-        directory = held.enter_context(hold)
         seed = None if mount.input is None else self.readable(step, mount.input, inputs)
         return spec.BoundCache(
             target=mount.target,
@@ -94,6 +114,9 @@ class Binder:
             seed=seed,
             seed_source=mount.source,
         )
+
+    def _remove(self, path: str) -> None:
+        self._session.keeper().ask(spec.RemoveRequest(paths=(path,)))
 
     def _begins_empty(self, op: ops.RunOp, mount: ops.CacheMount) -> bool:
         """Reference §1.8: with --no-cache a cache whose owner or mode is set begins empty, once a build."""

@@ -84,7 +84,7 @@ class Executor:
         tail: deque[str] = deque(maxlen=TAIL_LINES)
         tree = self._binder.tree(inputs[0], step=step.id)
         with ExitStack() as held:
-            bound = self._binder.bound(step, op, inputs, held)
+            bound = self._binder.bound(step, op, inputs, held, cancel)
             scratch = held.enter_context(self._session.store.scratch())
             return self._commit(
                 lambda out: run_request(op, tree, bound, out, scratch),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 
 from jettison.app.request import BuildRequest, Secret
 from jettison.base.errors import InputError
 
 MAX_SECRET_BYTES = 500 * 1024  # as docker's
+SHORTEST, SHORTEST_LINE = 4, 8  # of what is masked, in characters
+MOST_LINES = 500
 
 
 class Secrets:
@@ -39,17 +42,39 @@ class Secrets:
             raise InputError(
                 f"--ssh {agent_id}: no agent is running", hint="start ssh-agent, or name its socket: --ssh ID=SOCKET"
             )
-        return path
+        return os.path.abspath(os.path.expanduser(path))  # the keeper, which connects, works elsewhere
 
     def check(self) -> None:
-        """Read every secret now, so that a wrong path fails the build before a step runs. Raises InputError."""
+        """Read every secret and look for every agent now: a wrong path fails the build before a step runs.
+
+        Raises InputError.
+        """
         for secret_id in self._secrets:
             self.value(secret_id)
+        for agent_id in self._agents:
+            _check_socket(agent_id, self.agent(agent_id) or "")
 
     def masked(self) -> tuple[str, ...]:
-        """What the log must not show: the text of every value that is not trivially short, longest first."""
-        texts = (data.decode("utf-8", "replace").strip() for data in self._values.values())
-        return tuple(sorted({text for text in texts if len(text) >= 4}, key=len, reverse=True))
+        """What the log must not show, longest first: the text of every value that is not trivially short, and the lines
+        of one that has several, since output comes line by line.
+        """
+        found: set[str] = set()
+        for data in self._values.values():
+            text = data.decode("utf-8", "replace").strip()
+            lines = [line.strip() for line in text.splitlines()[:MOST_LINES]]
+            found.update(line for line in lines if len(line) >= SHORTEST_LINE)
+            found.add(text)
+        return tuple(sorted((text for text in found if len(text) >= SHORTEST), key=len, reverse=True))
+
+
+def _check_socket(agent_id: str, path: str) -> None:
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        raise InputError(f"--ssh {agent_id}: {path}: {error.strerror}", hint="name an agent's socket") from None
+    if not stat.S_ISSOCK(mode):
+        hint = "keys are given by an agent: eval $(ssh-agent); ssh-add FILE; then --ssh default"
+        raise InputError(f"--ssh {agent_id}: {path} is not a socket", hint=hint)
 
 
 def _read(secret: Secret) -> bytes:

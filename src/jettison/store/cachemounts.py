@@ -5,42 +5,41 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from jettison.base.digest import digest_of
 from jettison.store.index import Index
-from jettison.store.leases import Lease
 from jettison.store.locks import Stop, lock, try_lock
 
 NAME_DIGITS = 32
+Remove = Callable[[str], object]
 
 
 class CacheMounts:
     """Cache directories. `ID/0` is the one that `shared` and `locked` use; `private` takes the first that is free."""
 
-    def __init__(self, root: str, index: Index, lease: Lease) -> None:
+    def __init__(self, root: str, index: Index) -> None:
         self._root = root
         self._index = index
-        self._lease = lease
 
     @contextmanager
     def hold(
-        self, cache_id: str, sharing: str = "shared", *, cancel: Stop | None = None, fresh: bool = False
+        self, cache_id: str, sharing: str = "shared", *, cancel: Stop | None = None, empty: Remove | None = None
     ) -> Iterator[str]:
         """The path of the cache's directory, locked as `sharing` says while the block runs.
 
-        The path may not be there yet: who uses it makes it, with its owner and mode. `fresh`: what it held is put
-        aside first, unless others are using it (--no-cache).
+        The path may not be there yet: who uses it makes it, with its owner and mode. `empty` is called first with a
+        directory that is there and that nobody else uses, and removes it (--no-cache): its files may be others'.
         """
         family = _family(cache_id)
         os.makedirs(os.path.join(self._root, "caches", family), mode=0o700, exist_ok=True)
-        if fresh and sharing == "shared":
-            self._empty_unused(f"{family}/0")
+        if empty is not None and sharing == "shared":
+            self._empty_unused(f"{family}/0", empty)
         name, fd = self._take(family, sharing, cancel)
         try:
-            if fresh and sharing != "shared":
-                self._empty(name)
+            if empty is not None and sharing != "shared":
+                self._empty(name, empty)
             self._note(name, cache_id)
             yield self.path(name)
         finally:
@@ -69,18 +68,17 @@ class CacheMounts:
                 return f"{family}/{number}", fd
         raise AssertionError("unreachable: there is always one more")
 
-    def _empty_unused(self, name: str) -> None:
+    def _empty_unused(self, name: str, empty: Remove) -> None:
         fd = self.try_exclusive(name)
         if fd is not None:
             try:
-                self._empty(name)
+                self._empty(name, empty)
             finally:
                 os.close(fd)
 
-    def _empty(self, name: str) -> None:
-        path = self.path(name)
-        if os.path.isdir(path):
-            os.rename(path, os.path.join(self._lease.tmp(), f"cache-{name.replace('/', '-')}-{os.urandom(4).hex()}"))
+    def _empty(self, name: str, empty: Remove) -> None:
+        if os.path.isdir(path := self.path(name)):
+            empty(path)
 
     def _lock_path(self, name: str) -> str:
         return os.path.join(self._root, "locks", f"cache-{name.replace('/', '-')}")

@@ -42,7 +42,7 @@ class Store:
         self.index = Index(os.path.join(root, "index.sqlite"))
         self.blobs = Blobs(root, self.lease, self.gate)
         self.snapshots = Snapshots(root, self.lease, self.gate)
-        self.caches = CacheMounts(root, self.index, self.lease)
+        self.caches = CacheMounts(root, self.index)
         self.layers = Layers(self.index)
         self.names = Names(self.index)
         self.refs = Refs(self.index)

@@ -1,5 +1,7 @@
 """Secrets are read once, refused with a reason, and masked wherever a step prints them."""
 
+import socket
+
 import pytest
 
 from jettison.app.emit import Emitter, mask
@@ -38,6 +40,26 @@ def test_agents(monkeypatch):
     monkeypatch.delenv("SSH_AUTH_SOCK")
     with pytest.raises(InputError, match="no agent is running"):
         secrets.agent("default")
+
+
+def test_an_agent_is_a_socket(tmp_path, monkeypatch):
+    (tmp_path / "key").write_text("a key")
+    with pytest.raises(InputError, match="is not a socket") as told:
+        Secrets(BuildRequest(ssh=(SshAgent(path=str(tmp_path / "key")),))).check()
+    assert "ssh-add" in str(told.value)
+    with pytest.raises(InputError, match="No such file"):
+        Secrets(BuildRequest(ssh=(SshAgent(path=str(tmp_path / "none")),))).check()
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as agent:
+        agent.bind("agent")
+        Secrets(BuildRequest(ssh=(SshAgent(path="agent"),))).check()
+
+
+def test_lines_of_a_secret_are_masked_each(tmp_path):
+    (tmp_path / "key").write_text("-----BEGIN-----\nc2VjcmV0\nabc\n\n-----END-----\n")
+    secrets = Secrets(BuildRequest(secrets=(Secret(id="key", src=str(tmp_path / "key")),)))
+    secrets.check()
+    assert mask("got c2VjcmV0, abc", secrets.masked()) == "got ***, abc"
 
 
 def test_masking_takes_the_longest_first():

@@ -1,6 +1,7 @@
 """Snapshots, leases, scratch directories and cache mounts."""
 
 import os
+import shutil
 import threading
 
 import pytest
@@ -161,7 +162,6 @@ def test_a_fresh_cache_begins_empty(store: Store):
         with store.caches.hold(sharing, sharing) as path:
             os.mkdir(path)
             open(f"{path}/old", "w").close()
-        with store.caches.hold(sharing, sharing, fresh=True) as again:
+        with store.caches.hold(sharing, sharing, empty=shutil.rmtree) as again:
             assert again == path
             assert not os.path.exists(path)
-    assert len(store.rubbish()) == 3
