@@ -5,8 +5,10 @@ import stat
 
 import pytest
 
+from jettison.sandbox import spec
+from jettison.tree.content import snapshot_digest
 from jettison.tree.manifest import read_head, read_rows
-from jettison.tree.row import Row
+from jettison.tree.row import Row, with_digest
 from sandboxes import Sandbox, ordinary_user, sandbox
 
 __all__ = ["ordinary_user", "sandbox"]
@@ -69,6 +71,15 @@ def test_a_step_that_changes_nothing_has_no_snapshot(sandbox: Sandbox, old: str,
     result = sandbox.run(f"set +e; {script}", (old,), out=out)
     rows = shape({row.path: row for row in read_rows(out)}) if os.path.exists(out) else []
     assert (result.changed, rows) == (False, [])
+
+
+def test_a_step_tells_the_digest_of_what_it_left(sandbox: Sandbox, old: str) -> None:
+    out, result = sandbox.step("echo x > new; ln new link; cp /bin/busybox large; chown 3 file; rm gone", (old,))
+    assert result.reply == spec.Ran(exit_code=0, digest=snapshot_digest(out))
+    rows = [with_digest(row, "") for row in read_rows(out)]
+    assert sandbox.ask(spec.SnapshotDigestRequest(snapshot=out)).reply == spec.Digested(
+        digest=snapshot_digest(out, rows)
+    )
 
 
 def test_only_what_changed_has_a_row_with_its_ancestors(sandbox: Sandbox, old: str) -> None:

@@ -38,9 +38,9 @@ class Executor:
             raise error.at(step.location) from None
 
     def discard(self, layers: tuple[str, ...]) -> None:
-        """Remove layers that will not be used."""
-        paths = tuple(self._session.store.snapshot_path(layer) for layer in layers)
-        self._session.keeper().ask(spec.RemoveRequest(paths=paths))
+        """Give up layers that will not be used: they are removed when the session ends."""
+        for layer in layers:
+            self._session.store.snapshots.drop(layer)
 
     def _execute(self, step: Step, inputs: Inputs, emit: Emit, cancel: Cancel) -> tuple[str, ...]:
         match step.op:
@@ -116,7 +116,8 @@ class Executor:
                 if not reply.changed:
                     return ()
                 self._session.store.keep_snapshot(layer)
-                self._session.store.layers.learn(layer)  # from now on it has a time of making
+                # From now on it has a time of making, too.
+                self._session.store.layers.learn(layer, content_digest=reply.digest)
                 return (layer,)
             case spec.Ran() if failed is not None:
                 raise failed(reply.exit_code)

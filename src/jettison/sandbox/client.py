@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -39,7 +40,8 @@ class Keeper:
         self._pid = pid
         self._control = control
         self._closed = False
-        self._tier: Tier | None = None
+        self._lock = threading.Lock()
+        self._placed: spec.AnyReply | None = None
 
     @classmethod
     def start(cls, store_root: str, isolation: str | None = None) -> Keeper:
@@ -63,12 +65,14 @@ class Keeper:
     @property
     def tier(self) -> Tier:
         """The tier that it works in. Waits for the choice; raises HostError where no tier works."""
-        if self._tier is None:
-            reply = self.ask(spec.TierRequest())
-            if not isinstance(reply, spec.Placed):
-                raise errors.InternalError(f"the keeper answered {type(reply).__name__}")
-            self._tier = reply.tier
-        return self._tier
+        with self._lock:
+            if self._placed is None:  # the one thing that it says unasked, when it has chosen
+                self._placed = Reader[spec.AnyReply](self._control, spec.AnyReply).next()
+        if isinstance(self._placed, spec.Failed):
+            raise _raised(self._placed)
+        if not isinstance(self._placed, spec.Placed):
+            raise errors.HostError("the keeper process has ended")
+        return self._placed.tier
 
     def ask(
         self,
@@ -103,9 +107,7 @@ class Keeper:
                 hint="it may have been killed for want of memory: see the kernel's log",
             )
         if isinstance(reply, spec.Failed):
-            error = errors.BY_NAME.get(reply.kind, errors.InternalError)(reply.message, hint=reply.hint)
-            error.subject = reply.subject
-            raise error
+            raise _raised(reply)
         return reply
 
     def close(self) -> None:
@@ -148,6 +150,13 @@ class Keeper:
                         _deliver(frame, on_frame)
                 else:
                     last = frame
+
+
+def _raised(failed: spec.Failed) -> errors.JettisonError:
+    """A failure that the keeper told, as it is raised here."""
+    error = errors.BY_NAME.get(failed.kind, errors.InternalError)(failed.message, hint=failed.hint)
+    error.subject = failed.subject
+    return error
 
 
 def examine(store_root: str) -> tuple[TierReport, ...]:

@@ -73,7 +73,7 @@ def _copy(request: spec.CopyRequest, desk: Desk) -> spec.Copied:
         epoch=request.epoch,
         workers=os.cpu_count() or 1,
     )
-    return spec.Copied(changed=done.changed, files=done.files, size_bytes=done.size_bytes)
+    return spec.Copied(changed=done.changed, digest=done.digest, files=done.files, size_bytes=done.size_bytes)
 
 
 def _digest(request: spec.DigestRequest, _desk: Desk) -> spec.Reply:

@@ -20,6 +20,7 @@ import msgspec
 from jettison.base.errors import HostError, JettisonError
 from jettison.sandbox import mount, probe, processes, serve, spec, syscalls, userns
 from jettison.sandbox.desk import failure
+from jettison.sandbox.frames import encode
 from jettison.sandbox.launch import HANDLED
 from jettison.sandbox.tier import Tier
 
@@ -50,9 +51,12 @@ def main(control_fd: str, driver: str, store_root: str, isolation: str) -> None:
     else:
         syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
     serve.warm()
+    if state is not None:
+        _announce(control, state)
     gc.collect()
     gc.freeze()  # what was imported stays shared with the children
     Loop(control, driver_fd, state).run()
+    os._exit(0)  # nothing is left, and taking the interpreter apart would only take time
 
 
 def _driver(pid: int) -> int | None:
@@ -86,6 +90,14 @@ def _be_first(control: socket.socket) -> None:
     control.close()
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     os._exit(status if status >= 0 else 1)
+
+
+def _announce(control: socket.socket, state: Tier | spec.Failed) -> None:
+    """Tell the driver the tier, so that it need not ask."""
+    try:
+        control.send(encode(state if isinstance(state, spec.Failed) else spec.Placed(tier=state)))
+    except OSError:
+        return  # the driver is gone already
 
 
 class _Child(msgspec.Struct):

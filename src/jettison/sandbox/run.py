@@ -15,6 +15,8 @@ from jettison.sandbox.frames import Reader
 from jettison.sandbox.output import Pump
 from jettison.sandbox.storage import remove_tree
 from jettison.tree.commit import LiveView, Made, commit, is_untouched, remove_mountpoints
+from jettison.tree.content import snapshot_digest
+from jettison.tree.row import Row
 
 
 def run(request: spec.RunRequest, desk: Desk) -> spec.Reply:
@@ -56,7 +58,9 @@ class _Step:
             on_disk.end()
         if code or not self._request.out:
             return spec.Ran(exit_code=code, changed=False)
-        return spec.Ran(exit_code=0, changed=self._commit(made))
+        rows = self._commit(made)
+        digest = snapshot_digest(self._request.out, rows) if rows else ""
+        return spec.Ran(exit_code=0, changed=bool(rows), digest=digest)
 
     def _execute(self, mounts: tuple[spec.AnyBound, ...]) -> tuple[int, tuple[Made, ...]]:
         """Start the process and stay with it to its end: the exit code, and which mountpoints were made."""
@@ -119,12 +123,12 @@ class _Step:
             raise HostError("the step's process ended before it was set up")
         return made, refused
 
-    def _commit(self, made: tuple[Made, ...]) -> bool:
-        """The upper directory becomes the snapshot `out`; False when nothing changed."""
+    def _commit(self, made: tuple[Made, ...]) -> list[Row]:
+        """The upper directory becomes the snapshot `out`; its rows, [] when nothing changed."""
         tier = self._desk.tier
         remove_mountpoints(self._upper, made)
         if self._lowers and is_untouched(self._upper, self._lowers[-1]):
-            return False
+            return []
         mount.private_namespace()
         places = launch.staging(self._mounts_at)
         try:

@@ -271,16 +271,20 @@ class Note(Reply, frozen=True, kw_only=True):
 
 
 class Ran(Reply, frozen=True, kw_only=True):
-    """The process ended: `exit_code` as a shell gives it (128 + signal). `changed` False: the snapshot has no rows."""
+    """The process ended: `exit_code` as a shell gives it (128 + signal). `changed` False: the snapshot has no rows;
+    else `digest` is that of its content, as SnapshotDigestRequest gives it.
+    """
 
     exit_code: int
     changed: bool = True
+    digest: str = ""
 
 
 class Copied(Reply, frozen=True, kw_only=True):
-    """`changed` False: nothing was created or replaced, and `out` does not exist."""
+    """`changed` False: nothing was created or replaced, and `out` does not exist. `digest` as in Ran."""
 
     changed: bool
+    digest: str = ""
     files: int = 0
     size_bytes: int = 0
 
@@ -315,7 +319,7 @@ class Done(Reply, frozen=True, kw_only=True):
 
 
 class Placed(Reply, frozen=True, kw_only=True):
-    """The tier that the keeper works in."""
+    """The tier that the keeper works in. Said once unasked on the control socket, too (or Failed, where none works)."""
 
     tier: Tier
 

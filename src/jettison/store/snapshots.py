@@ -97,6 +97,14 @@ class Snapshots:
             raise
         return True
 
+    def drop(self, layer: str) -> None:
+        """Take a snapshot that nobody knows of out of the store again: what is left of it is rubbish."""
+        self._whole.discard(layer)
+        try:
+            os.rename(self.path(layer), os.path.join(self._lease.tmp(), f"dropped-{os.urandom(6).hex()}"))
+        except FileNotFoundError:
+            pass
+
     def lock(self, layer: str, cancel: Stop | None = None) -> AbstractContextManager[None]:
         """Hold the layer's lock, so that two builds (or threads) unpack it once: ask `find` again inside."""
         return held(os.path.join(self._locks, directory_name(layer)), cancel=cancel, remove=True)

@@ -13,9 +13,10 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from jettison.tree.digests import hash_paths
 from jettison.tree.directory import xattrs_of
 from jettison.tree.manifest import Head, write_head, write_rows
-from jettison.tree.row import BLOCK, CHAR, DELETED, DIR, FIFO, FILE, SYMLINK, Row, order
+from jettison.tree.row import BLOCK, CHAR, DELETED, DIR, FIFO, FILE, SYMLINK, Row, order, with_digest
 
 _TYPES = {
     stat.S_IFREG: FILE,
@@ -148,19 +149,26 @@ def is_untouched(upper: str, below: str) -> bool:
     return (one.st_mode, one.st_uid, one.st_gid) == (two.st_mode, two.st_uid, two.st_gid)
 
 
-def commit(stage: str, base: LiveView, out: str, *, namespace: str, head: Head) -> bool:
-    """Make the snapshot `out` of the directory `stage`, on the same filesystem; False when nothing changed.
+def commit(stage: str, base: LiveView, out: str, *, namespace: str, head: Head) -> list[Row]:
+    """Make the snapshot `out` of the directory `stage`, on the same filesystem; its rows, [] when nothing changed.
 
     In it lies `files`, an upper directory that nobody writes to any more, and nothing else. `base` shows the tree
     below; `namespace` is that of the overlay's marks: trusted or user.
     """
-    rows = Scan(os.path.join(stage, "files"), base, namespace).rows()
-    if not rows:
-        return False
-    write_rows(stage, rows)
-    write_head(stage, head)
-    os.rename(stage, out)
-    return True
+    files = os.path.join(stage, "files")
+    rows = Scan(files, base, namespace).rows()
+    if rows:
+        rows = write_rows(stage, _summed(rows, files))
+        write_head(stage, head)
+        os.rename(stage, out)
+    return rows
+
+
+def _summed(rows: list[Row], files: str) -> list[Row]:
+    """The rows, with the digests of their files: these are in memory yet, and every step's result is summed."""
+    paths = [row.path for row in rows if row.type == FILE and row.size]
+    found = dict(zip(paths, hash_paths([f"{files}/{path}" for path in paths]), strict=True))
+    return [with_digest(row, found[row.path]) if row.path in found else row for row in rows]
 
 
 class Scan:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -87,12 +87,16 @@ def input_digest(
     return ContentDigest(_digest(lines), _parts(lines))
 
 
-def snapshot_digest(snapshot: str) -> str:
-    """Of every row of the snapshot in that directory, deletions and unchanged ancestors included. Raises HostError."""
-    view = StackView((snapshot,))
-    reader = _Reader(view)
+def snapshot_digest(snapshot: str, rows: Sequence[Row] | None = None) -> str:
+    """Of every row of the snapshot in that directory, deletions and unchanged ancestors included. Raises HostError.
+
+    `rows` are those of its manifest, in order, for whoever has them. A file is only read where no row tells its digest.
+    """
+    rows = read_rows(snapshot) if rows is None else rows
+    told = all(row.digest for row in rows if row.type == FILE and row.size)
+    reader = _ManifestReader(StackView(() if told else (snapshot,)))
     lines = []
-    for row in read_rows(snapshot):
+    for row in rows:
         fields = f"{row.path}\x00{row.opaque:d}{row.implied:d}"
         lines.append(reader.line(row.path, fields, row))
     reader.finish()
@@ -140,7 +144,7 @@ class _Reader:
 
     def line(self, shown: str, name: str, row: Row) -> _Line:
         """One row. A file's attributes are in its digest, so that what an index remembers covers them."""
-        link = self._first(self._view.link_of(row), name) if row.link and row.type == FILE else ""
+        link = self._first(self._group(row), name) if row.link and row.type == FILE else ""
         xattrs = "" if row.type == FILE else _xattrs(row.xattrs)
         line = _Line(
             shown,
@@ -150,6 +154,9 @@ class _Reader:
         if row.type == FILE:
             self._sum(line, row)
         return line
+
+    def _group(self, row: Row) -> str:
+        return self._view.link_of(row)
 
     def _first(self, token: str, name: str) -> str:
         """The first path of a hard-link group, by whatever the view knows the group."""
@@ -190,6 +197,13 @@ class _Reader:
         if found is None:
             found = self._snapshots[snapshot] = SnapshotDigests(snapshot)
         return found
+
+
+class _ManifestReader(_Reader):
+    """The same of one manifest's own rows: they name their hard-link groups themselves."""
+
+    def _group(self, row: Row) -> str:
+        return row.link
 
 
 class _ContextReader(_Reader):

@@ -66,11 +66,12 @@ def read_head(snapshot: str) -> Head:
     return head
 
 
-def write_rows(snapshot: str, rows: Iterable[Row]) -> None:
+def write_rows(snapshot: str, rows: Iterable[Row]) -> list[Row]:
     """Put the manifest of `rows` into the directory `snapshot`, whole or not at all.
 
-    They are brought in `tree.row.order`. Raises HostError for the disk, and InternalError for rows that no manifest may
-    hold (a path that is absolute, holds `..` or a NUL, or is there twice): whoever read them must have refused them.
+    They are brought in `tree.row.order`, and returned so. Raises HostError for the disk, and InternalError for rows
+    that no manifest may hold (a path that is absolute, holds `..` or a NUL, or is there twice): whoever read them must
+    have refused them.
     """
     ordered = sorted(rows, key=lambda row: order(row.path))
     fault = _fault(ordered)
@@ -81,6 +82,7 @@ def write_rows(snapshot: str, rows: Iterable[Row]) -> None:
     except UnicodeEncodeError:
         flag, body = _ESCAPED, _rows_encoder.encode([_escaped(row) for row in ordered])
     _write_aside(f"{snapshot}/manifest", (_MAGIC, flag, hashlib.sha256(body).digest(), body))
+    return ordered
 
 
 def read_rows(snapshot: str) -> list[Row]:

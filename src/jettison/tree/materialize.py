@@ -8,15 +8,18 @@ file is equal, else copied; never linked from a context, nor twice from one file
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from jettison.base.digest import digest_of
 from jettison.base.errors import HostError
+from jettison.tree.digests import hash_paths
 from jettison.tree.disk import Disk
 from jettison.tree.fork import in_processes
-from jettison.tree.row import DIR, FILE, Row
+from jettison.tree.row import DIR, FILE, Row, with_digest
 from jettison.tree.sheet import ARCHIVE, Placement
 from jettison.tree.view import ROOT, Lookup, View
 
@@ -53,7 +56,7 @@ def materialize(
     rows.update(_write_files(firsts, inputs, files, disk, workers))
     for row in links:
         os.link(f"{files}/{row.link}", f"{files}/{row.path}", follow_symlinks=False)
-        rows[row.path] = msgspec.structs.replace(row, size=rows[row.link].size)
+        rows[row.path] = with_digest(row, rows[row.link].digest, rows[row.link].size)
     for row in others:
         disk.create(f"{files}/{row.path}", row)
     for row in reversed(directories):
@@ -95,20 +98,17 @@ def _sorted_out(placements: Sequence[Placement]) -> tuple[list[Placement], list[
 def _write_files(
     placements: list[Placement], inputs: Mapping[int, View], files: str, disk: Disk, workers: int
 ) -> dict[str, Row]:
-    """Write every file; the rows whose size is not what was expected (a context that changes meanwhile)."""
+    """Write every file; their rows, with the digests and sizes that they came to have (a context may change)."""
     linkable = _linkable(placements, inputs)
 
-    def write(chunk: Sequence[Placement]) -> list[tuple[str, int]]:
-        sizes = []
-        for placement in chunk:
-            size = _write_file(placement, inputs, files, disk, placement.row.path in linkable)
-            if size != placement.row.size:
-                sizes.append((placement.row.path, size))
-        return sizes
+    def write(chunk: Sequence[Placement]) -> list[tuple[int, str]]:
+        return [_write_file(placement, inputs, files, disk, placement.row.path in linkable) for placement in chunk]
 
-    rows = {placement.row.path: placement.row for placement in placements}
-    changed = in_processes(write, placements, min(workers, len(placements) // _CHUNK_FILES))
-    return {path: msgspec.structs.replace(rows[path], size=size) for path, size in changed}
+    written = in_processes(write, placements, min(workers, len(placements) // _CHUNK_FILES))
+    return {
+        placement.row.path: with_digest(placement.row, digest, size)
+        for placement, (size, digest) in zip(placements, written, strict=True)
+    }
 
 
 def _linkable(placements: list[Placement], inputs: Mapping[int, View]) -> set[str]:
@@ -130,28 +130,31 @@ def _linkable(placements: list[Placement], inputs: Mapping[int, View]) -> set[st
     return found
 
 
-def _write_file(placement: Placement, inputs: Mapping[int, View], files: str, disk: Disk, linkable: bool) -> int:
-    """One file; how many bytes it has."""
+def _write_file(
+    placement: Placement, inputs: Mapping[int, View], files: str, disk: Disk, linkable: bool
+) -> tuple[int, str]:
+    """One file; how many bytes it has, and their digest."""
     row, at = placement.row, f"{files}/{placement.row.path}"
     if placement.input == ARCHIVE:
         os.rename(placement.source, at)
         if not placement.same:
             disk.finish_path(at, row)
-        return row.size
+        return row.size, hash_paths((at,))[0]
     view = inputs.get(placement.input)
     if view is not None and linkable and _link(view.where(placement.source), at):
-        return row.size
+        return row.size, row.digest or hash_paths((at,))[0]
     target = os.open(at, _NEW, 0o600)
     try:
-        size = row.size
+        size, digest = row.size, row.digest
         if placement.data is not None:
             _write(target, placement.data)
+            digest = digest_of(placement.data)
         elif view is not None and row.size:
-            size = _copy_from(view, placement, target)
+            size, digest = _copy_from(view, placement, target)
         disk.finish(target, row)
     finally:
         os.close(target)
-    return size
+    return size, digest
 
 
 def _link(source: str, at: str) -> bool:
@@ -164,10 +167,14 @@ def _link(source: str, at: str) -> bool:
     return True
 
 
-def _copy_from(view: View, placement: Placement, target: int) -> int:
+def _copy_from(view: View, placement: Placement, target: int) -> tuple[int, str]:
+    digest = placement.row.digest
     source = view.open(placement.source)
     try:
-        size = copy_bytes(source, target, placement.row.size)
+        if digest:
+            size = copy_bytes(source, target, placement.row.size)
+        else:
+            size, digest = copy_summed(source, target, placement.row.size)
     finally:
         os.close(source)
     if view.linkable and size != placement.row.size:
@@ -175,7 +182,22 @@ def _copy_from(view: View, placement: Placement, target: int) -> int:
             f"a snapshot is damaged: /{placement.source} has {size} bytes and should have {placement.row.size}",
             hint="remove its directory from the store's snapshots, and build again",
         )
-    return size
+    return size, digest
+
+
+def copy_summed(source: int, target: int, expected: int) -> tuple[int, str]:
+    """Everything from where `source` stands, into `target`: how many bytes that was, and their digest."""
+    data = os.read(source, _SMALL_BYTES)
+    summed, total = hashlib.sha256(data), len(data)
+    _write(target, data)
+    while total != expected or len(data) == _SMALL_BYTES:  # a read that gave less than asked ended at the end
+        data = os.read(source, _SMALL_BYTES)
+        if not data:
+            break
+        summed.update(data)
+        _write(target, data)
+        total += len(data)
+    return total, "sha256:" + summed.hexdigest()
 
 
 def copy_bytes(source: int, target: int, expected: int) -> int:

@@ -40,6 +40,26 @@ class Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
     digest: str = ""
 
 
+def with_digest(row: Row, digest: str, size: int | None = None) -> Row:
+    """The row with the digest of its content, and its size where that was not what it was thought to be."""
+    return Row(
+        row.path,
+        row.type,
+        row.mode,
+        row.uid,
+        row.gid,
+        row.size if size is None else size,
+        row.mtime_ns,
+        row.target,
+        row.device,
+        row.xattrs,
+        row.link,
+        row.opaque,
+        row.implied,
+        digest,
+    )
+
+
 def order(path: str) -> str:
     """The sort key of paths: a directory stands before its children, and its children before its later siblings."""
     return path.replace("/", "\0")

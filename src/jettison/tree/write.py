@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from jettison.planning.ops import CopyOp, MkdirOp
+from jettison.tree.content import snapshot_digest
 from jettison.tree.disk import Disk
 from jettison.tree.manifest import Head, write_head, write_rows
 from jettison.tree.materialize import materialize
@@ -21,11 +22,12 @@ _NS = 1_000_000_000
 
 
 class Copied(msgspec.Struct, frozen=True, kw_only=True):
-    """`changed` False: nothing was created or replaced, and there is no snapshot. `files` and `size_bytes` are of what
-    was written.
+    """`changed` False: nothing was created or replaced, and there is no snapshot. `digest` is its content digest
+    (`tree.content.snapshot_digest`). `files` and `size_bytes` are of what was written.
     """
 
     changed: bool
+    digest: str = ""
     files: int = 0
     size_bytes: int = 0
 
@@ -82,10 +84,15 @@ def _commit(  # noqa: PLR0917 - the parts of a snapshot
     os.mkdir(files, 0o700)
     views = dict(enumerate(inputs, 1))
     rows = materialize(placements, base, views, files, disk, workers=workers)
-    write_rows(out, rows)
+    rows = write_rows(out, rows)
     write_head(out, head)
     written = [row for row in rows if row.type == FILE]
-    return Copied(changed=True, files=len(written), size_bytes=sum(row.size for row in written))
+    return Copied(
+        changed=True,
+        digest=snapshot_digest(out, rows),
+        files=len(written),
+        size_bytes=sum(row.size for row in written),
+    )
 
 
 def _remove(path: str) -> None:

@@ -52,6 +52,15 @@ def test_the_second_of_two_builds_finds_it_done(store: Store, other: Store):
     assert other.rubbish() == (other.snapshots.aside(BASE),)
 
 
+def test_a_dropped_snapshot_is_rubbish(store: Store):
+    layer = make(store)
+    assert store.snapshots.all_whole((layer,))
+    store.snapshots.drop(layer)
+    store.snapshots.drop(layer)
+    assert not store.snapshots.all_whole((layer,))
+    assert [os.path.dirname(path) for path in store.rubbish()] == [store.lease.tmp()]
+
+
 def test_rows_without_files_are_a_lesser_snapshot(store: Store):
     os.mkdir(store.snapshots.aside(BASE, files=False))
     store.snapshots.keep(BASE, files=False)

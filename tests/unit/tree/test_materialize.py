@@ -6,13 +6,15 @@ import os
 import pytest
 from trees import DISK, check_disk, directory, shown, snapshot, usual
 
+from jettison.base.digest import digest_of
 from jettison.base.errors import HostError, InputError, InternalError
 from jettison.planning.ops import CopyOp, CopySource, MkdirOp
+from jettison.tree.content import snapshot_digest
 from jettison.tree.disk import Disk
 from jettison.tree.fork import in_processes
 from jettison.tree.manifest import Head, read_head, read_rows
 from jettison.tree.materialize import copy_bytes
-from jettison.tree.row import CHAR, DELETED, DIR, FILE, Row
+from jettison.tree.row import CHAR, DELETED, DIR, FILE, Row, with_digest
 from jettison.tree.view import DirectoryView, StackView
 from jettison.tree.write import copy_step
 
@@ -44,6 +46,20 @@ def test_a_snapshot_is_head_manifest_and_files(tmp_path):
     assert sorted(os.listdir(tmp_path / "out")) == ["files", "head", "manifest"]
     assert read_head(str(tmp_path / "out")).tier == "root"
     assert [row.path for row in read_rows(str(tmp_path / "out")) if row.implied] == [""]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("flags", [{}, {"chmod": "640"}])
+def test_rows_tell_the_digests_of_their_files(tmp_path, workers, flags):
+    tree = TREE | {f"d/many/{number}": f"644 0:0 {number}" for number in range(1_200)}
+    for number, source in enumerate([StackView([snapshot(tmp_path / "s", tree)]), DirectoryView(tmp_path / "s/files")]):
+        out = tmp_path / f"out{number}"
+        done = copy(source, out, workers=workers, **flags)
+        for row in read_rows(str(out)):
+            if row.type == FILE and row.size:
+                assert row.digest == digest_of((out / "files" / row.path).read_bytes())
+        rows = [with_digest(row, "") for row in read_rows(str(out))]
+        assert done.digest == snapshot_digest(str(out)) == snapshot_digest(str(out), rows)
 
 
 @pytest.mark.root
