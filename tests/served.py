@@ -36,6 +36,7 @@ class Site:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self.pages: dict[str, Page] = {}
+        self.private: dict[str, str] = {}  # of the folder: the Authorization that paths with that beginning want
         self.asked: list[str] = []
         self.server = Server(self._answer)
         os.makedirs(folder, exist_ok=True)
@@ -55,7 +56,7 @@ class Site:
         path = said.path.lstrip("/").partition("?")[0]
         page = self.pages.get(path)
         if page is None:
-            return self._file(path)
+            return self._file(path, said.headers.get("authorization"))
         answer = self._page(page, said)
         self.asked.append(f"{said.method} {path} {answer.status}")
         return answer
@@ -70,7 +71,10 @@ class Site:
             return Answer(304, page.headers)
         return Answer(200, page.headers, b"" if said.method == "HEAD" else page.body, len(page.body))
 
-    def _file(self, path: str) -> Answer:
+    def _file(self, path: str, authorization: str | None) -> Answer:
+        for beginning, wanted in self.private.items():
+            if path.startswith(beginning) and authorization != wanted:
+                return Answer(401, {"WWW-Authenticate": 'Basic realm="here"'})
         full = os.path.join(self.folder, path)
         if not os.path.isfile(full):
             return Answer(404)

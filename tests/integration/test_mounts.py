@@ -7,61 +7,20 @@ import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import pytest
 
 import images
 from fakes.servers import Answer, Server
 from project import Project
-from users import User, ordinary_user
+from somebody import Somebody, somebody
+from users import ordinary_user
 
-__all__ = ["ordinary_user"]
+__all__ = ["ordinary_user", "somebody"]
 
 SECRET = "correct-horse-battery"
-
-
-class Somebody(NamedTuple):
-    """Who builds. `give` makes what a test has written theirs."""
-
-    project: Project
-    give: Callable[[], None]
-
-    def dockerfile(self, *lines: str, name: str = "Dockerfile") -> Somebody:
-        """Write a Dockerfile whose first stage is on busybox and named `first`."""
-        self.project.write(name, "\n".join(("FROM busybox AS first", *lines, "")))
-        self.give()
-        return self
-
-    def file(self, path: str, text: str, mode: int = 0o644) -> str:
-        full = os.path.join(self.project.folder, path)
-        with open(full, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(full, mode)
-        self.give()
-        return full
-
-    def got(self, path: str, *flags: str) -> str:
-        """What a build has put at a path."""
-        out = os.path.join(self.project.out, "image.tar")
-        if os.path.exists(out):
-            os.unlink(out)
-        return self.project.image(*flags).file(path).decode()
-
-
-@pytest.fixture(params=["root", "ordinary user"])
-def somebody(request: pytest.FixtureRequest, tmp_path: object) -> Iterator[Somebody]:
-    """Root, then an ordinary user; without root whoever runs the suite."""
-    if request.param == "root":
-        yield Somebody(Project(str(tmp_path)).base(), lambda: None)
-        return
-    user: User = request.getfixturevalue("ordinary_user")
-    theirs = user.project(f"mounts-{os.urandom(4).hex()}")
-    user.base(theirs)
-    yield Somebody(theirs, lambda: user.own(theirs.folder))
-    subprocess.run([*user.prefix, "rm", "-rf", theirs.context], check=True)
 
 
 # Caches.
