@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 
 from jettison.app.contexts import Local
@@ -25,11 +26,20 @@ _STRICTEST = ("locked", "private", "shared")
 class Binder:
     """Turns a step's inputs and mounts into what the keeper understands.
 
-    `directories` are the local contexts by step id.
+    `directories` are the local contexts by step id. `restore` is called with the id of a cache mount before it is held:
+    a cache elsewhere may have what it is to begin with.
     """
 
-    def __init__(self, session: Session, materials: Materials, secrets: Secrets, directories: dict[str, Local]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        materials: Materials,
+        secrets: Secrets,
+        directories: dict[str, Local],
+        restore: Callable[[str], None] | None = None,
+    ) -> None:
         self._session = session
+        self._restore = restore
         self._materials = materials
         self._directories = directories
         self.secrets = secrets
@@ -92,6 +102,9 @@ class Binder:
         for mount in op.mounts:
             if isinstance(mount, ops.CacheMount):
                 found.setdefault(mount.id, []).append(mount)
+        if self._restore is not None:
+            for cache_id in found:
+                self._restore(cache_id)
         directories = {}
         for cache_id, mounts in sorted(found.items()):
             sharing = min((mount.sharing for mount in mounts), key=_STRICTEST.index)

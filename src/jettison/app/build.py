@@ -142,7 +142,7 @@ class _Build:
 
     def _solve(self, contexts: Contexts, caches: Caches, emit: Emit) -> SolveOutcome:
         directories = _directories(self._plans, contexts)
-        binder = Binder(self._session, self._materials, self._secrets, directories)
+        binder = Binder(self._session, self._materials, self._secrets, directories, caches.restore_mount)
         inputs = Inputs(self._session, self._images, binder, directories, _ignores(self._plans, contexts))
         executor = Executor(self._session, self._images, binder, epoch_of(self._plans[0]))
         try:

@@ -9,7 +9,7 @@ from jettison.app.images import Images
 from jettison.app.materials import Materials
 from jettison.app.session import Session
 from jettison.base.errors import InputError, NetworkError
-from jettison.record.model import AnyEvent, StepFailed, Warned
+from jettison.record.model import AnyEvent, StepCached, StepFailed, StepFinished, Warned
 from jettison.solve.ports import Emit
 from jettison.store import results
 
@@ -36,16 +36,17 @@ class Recovery:
 
     def run(self, attempt: Callable[[Emit], _Made]) -> _Made:
         """What `attempt` gives. It is handed where its events go: of a try that is made up for, no step has failed."""
+        told = _Told(self._emit)
         while True:
-            held = _Held(self._emit)
             try:
-                return attempt(held)
+                return attempt(told)
             except (InputError, NetworkError):
                 if not self._forget():
-                    held.tell()
+                    told.failures()
                     raise
+                told.again()
             except BaseException:
-                held.tell()
+                told.failures()
                 raise
 
     def _forget(self) -> bool:
@@ -62,20 +63,39 @@ class Recovery:
         return bool(lost)
 
 
-class _Held:
-    """An Emit that keeps failures of steps back."""
+class _Told:
+    """An Emit for several tries of one build: failures of steps are kept back, and what an earlier try has told of a
+    step is not told again; one that ran was not cached because a later try found what it left.
+    """
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
-        self._failures: list[AnyEvent] = []
+        self._failed: list[AnyEvent] = []
+        self._hits: set[tuple[str, str]] = set()
+        self._ran: set[str] = set()
+        self._before: frozenset[str] = frozenset()
 
     def __call__(self, event: AnyEvent) -> None:
-        if isinstance(event, StepFailed):
-            self._failures.append(event)
-        else:
+        match event:
+            case StepFailed():
+                self._failed.append(event)
+                return
+            case StepCached() if event.step in self._before or (event.step, event.hit) in self._hits:
+                return
+            case StepCached():
+                self._hits.add((event.step, event.hit))
+            case StepFinished():
+                self._ran.add(event.step)
+            case _:
+                pass
+        self._emit(event)
+
+    def failures(self) -> None:
+        """Tell of them after all."""
+        for event in self._failed:
             self._emit(event)
 
-    def tell(self) -> None:
-        """Tell of them after all."""
-        for event in self._failures:
-            self._emit(event)
+    def again(self) -> None:
+        """Another try begins: its failures count."""
+        self._failed.clear()
+        self._before = frozenset(self._ran)
