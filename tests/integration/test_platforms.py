@@ -115,6 +115,16 @@ def test_names_keep_all_platforms(both: Project) -> None:
     assert both.image("--platform=linux/amd64").file("w/made") == b"for amd64\n"
 
 
+def test_a_local_image_of_one_other_platform_serves(both: Project) -> None:
+    name = "127.0.0.1:1/app"  # where no registry answers
+    both.files(Dockerfile='FROM both\nRUN echo x > /x\nCMD ["cat", "/x"]\n')
+    both.build("--platform=linux/arm64", f"--tag={name}").ok()
+    both.files(Dockerfile=f"FROM {name}\n")
+    said = both.build("--platform=linux/amd64").ok()
+    assert 'was pulled with platform "linux/arm64", expected "linux/amd64"' in said.stderr
+    assert both.jettison("run", name).ok().stdout == "x\n"
+
+
 def test_metadata_has_the_digest_of_the_index(both: Project) -> None:
     both.files(Dockerfile=CROSS)
     archive, metadata = f"{both.out}/app.tar", f"{both.out}/metadata.json"

@@ -108,7 +108,13 @@ class Images:
             remembered = self._remembered(name, platform)
             if remembered is not None:
                 return remembered
-        resolved = self._session.registry().resolve(name, parse_platform(platform))
+        try:
+            resolved = self._session.registry().resolve(name, parse_platform(platform))
+        except JettisonError:
+            other = None if self._pull else self._store.names.only(name)
+            if other is None:
+                raise
+            return self.named(other)  # of one platform alone, as a registry's may be: planning says that it is another
         return self._learn(name, platform, resolved, f"registry {parse_reference(ref).name}")
 
     def named(self, image: NamedImage) -> Base:

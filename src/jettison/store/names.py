@@ -65,6 +65,11 @@ class Names:
         created = known[0].created_s if known and not image.created_s else image.created_s
         return known == (msgspec.structs.replace(image, created_s=created),)
 
+    def only(self, name: str) -> NamedImage | None:
+        """The image of that name, if it is there for just one platform."""
+        found = self._select("WHERE name=?", name)
+        return found[0] if len(found) == 1 else None
+
     def all(self) -> tuple[NamedImage, ...]:
         """Every named image, in order of name and platform."""
         return self._select("")
