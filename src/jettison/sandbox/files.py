@@ -1,26 +1,20 @@
-"""File work: requests that are answered by the tree and layer floors, on snapshots and blobs, without a process."""
+"""File work: requests that are answered by the tree floor, on snapshots and contexts, without a process."""
 
 from __future__ import annotations
 
-import functools
 import os
 import time
 from collections.abc import Callable
 from typing import Any
 
 from jettison.base.errors import InternalError
-from jettison.layer.cachedir import pack_directory, restore_directory
-from jettison.layer.faithful import unfaithful
-from jettison.layer.flatten import export_tree, export_trees
-from jettison.layer.pack import pack
-from jettison.layer.unpack import unarchive, unpack
 from jettison.planning.ops import CopyOp, CopySource, MkdirOp
 from jettison.sandbox import spec
 from jettison.sandbox.desk import Desk
 from jettison.sandbox.tier import Tier
 from jettison.tree.content import input_digest, snapshot_digest
 from jettison.tree.disk import Disk
-from jettison.tree.manifest import Head, read_rows
+from jettison.tree.manifest import Head
 from jettison.tree.row import Row
 from jettison.tree.view import ArchiveView, DirectoryView, StackView, View
 from jettison.tree.write import copy_step
@@ -57,9 +51,11 @@ def flatten(of: spec.Readable, source: str, out: str, desk: Desk) -> str:
 def _copy(request: spec.CopyRequest, desk: Desk) -> spec.Copied:
     if not isinstance(request.op, CopyOp | MkdirOp):
         raise InternalError(f"{type(request.op).__name__} is no copy")
-    disk, warn = disk_of(desk.tier), _warner(desk)
+    disk, warn = disk_of(desk.tier), warner(desk)
 
     def extract(archive: int, directory: str, below: Callable[[str], Row | None]) -> list[Row] | None:
+        from jettison.layer.unpack import unarchive
+
         return unarchive(archive, directory, disk, below=below, warn=warn)
 
     done = copy_step(
@@ -84,56 +80,8 @@ def _snapshot_digest(request: spec.SnapshotDigestRequest, _desk: Desk) -> spec.R
     return spec.Digested(digest=snapshot_digest(request.snapshot))
 
 
-def _pack(request: spec.PackRequest, _desk: Desk) -> spec.Reply:
-    made = pack(request.snapshot, request.blobs, request.compression, request.clamp_epoch)
-    return spec.Packed(diff_id=made.diff_id, tar_bytes=made.tar_bytes, digest=made.digest, size_bytes=made.size_bytes)
-
-
-def _unpack(request: spec.UnpackRequest, desk: Desk) -> spec.Reply:
-    @functools.cache
-    def below() -> StackView:
-        return StackView(request.below)
-
-    def look_up(path: str) -> Row | None:
-        return below().row(path)
-
-    made = unpack(
-        request.blob,
-        request.media_type,
-        request.diff_id,
-        request.out,
-        request.files,
-        disk_of(desk.tier),
-        below=look_up if request.below else None,
-        warn=_warner(desk),
-    )
-    return spec.Unpacked(rows=made.rows)
-
-
-def _faith(request: spec.FaithRequest, _desk: Desk) -> spec.Reply:
-    return spec.Faith(problem=unfaithful(read_rows(request.snapshot)))
-
-
-def _pack_directory(request: spec.PackDirectoryRequest, _desk: Desk) -> spec.Reply:
-    made = pack_directory(request.directory, request.blobs, request.compression)
-    return spec.Packed(diff_id=made.diff_id, tar_bytes=made.tar_bytes, digest=made.digest, size_bytes=made.size_bytes)
-
-
-def _restore_directory(request: spec.RestoreDirectoryRequest, desk: Desk) -> spec.Reply:
-    restore_directory(request.blob, request.directory, request.aside, disk_of(desk.tier))
-    return spec.Done()
-
-
-def _export(request: spec.ExportRequest, desk: Desk) -> spec.Reply:
-    if request.named:
-        trees = [(name, tree.snapshots) for name, tree in request.named]
-        export_trees(trees, request.dest, request.epoch)
-    else:
-        export_tree(request.tree.snapshots, request.dest, request.form, request.epoch, warn=_warner(desk))
-    return spec.Done()
-
-
-def _warner(desk: Desk) -> Callable[[str], None]:
+def warner(desk: Desk) -> Callable[[str], None]:
+    """A function that tells the driver a warning for people."""
     return lambda text: desk.send(spec.Note(text=text.encode("utf-8", "backslashreplace").decode()))
 
 
@@ -141,10 +89,4 @@ FILE_WORK: dict[type[spec.Request], Callable[[Any, Desk], spec.Reply]] = {
     spec.CopyRequest: _copy,
     spec.DigestRequest: _digest,
     spec.SnapshotDigestRequest: _snapshot_digest,
-    spec.PackRequest: _pack,
-    spec.UnpackRequest: _unpack,
-    spec.FaithRequest: _faith,
-    spec.PackDirectoryRequest: _pack_directory,
-    spec.RestoreDirectoryRequest: _restore_directory,
-    spec.ExportRequest: _export,
 }

@@ -27,6 +27,7 @@ from jettison.sandbox.tier import Tier
 _MAX_FDS = 5  # the reply socket, three standard streams, a pipe of signals
 _UNPLACED = "unplaced"  # the client's word
 _STOP_SECONDS = 10.0
+_GC_THRESHOLDS = (50_000, 20, 100)  # a child handles many values, and makes hardly any garbage in circles
 
 
 def main(control_fd: str, driver: str, store_root: str, isolation: str) -> None:
@@ -53,8 +54,9 @@ def main(control_fd: str, driver: str, store_root: str, isolation: str) -> None:
     serve.warm()
     if state is not None:
         _announce(control, state)
-    gc.collect()
     gc.freeze()  # what was imported stays shared with the children
+    gc.set_threshold(*_GC_THRESHOLDS)
+    gc.enable()
     Loop(control, driver_fd, state).run()
     os._exit(0)  # nothing is left, and taking the interpreter apart would only take time
 
@@ -128,9 +130,14 @@ class Loop:
 
     def run(self) -> None:
         """Serve until the driver is gone; then end every child."""
-        going = True
+        going, warm = True, False
         while going:
-            for fd, _ in self._poll.poll():
+            ready = self._poll.poll(None if warm else 0)
+            if not ready and not warm:
+                serve.warm_up()  # the first request was on its way; while it is done there is time
+                gc.freeze()
+                warm = True
+            for fd, _ in ready:
                 if fd == self._control.fileno():
                     going = going and self._take()
                 elif fd == self._driver_fd:

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from jettison.base.errors import InternalError
 from jettison.sandbox import launch, probe, spec, storage
@@ -25,6 +25,11 @@ def warm() -> None:
     """Make what every child will need, so that it has it by being forked."""
     for kind in (spec.AnyRequest, launch.AnyStatus):
         decoder(kind)
+
+
+def warm_up() -> None:
+    """Import what only some requests need: they would do it themselves, each of them again."""
+    import jettison.sandbox.archives  # noqa: F401
 
 
 def serve(reply: socket.socket, fds: tuple[int, ...], state: Tier | spec.Failed | None) -> None:
@@ -77,4 +82,13 @@ def handle(request: spec.AnyRequest, desk: Desk) -> spec.Reply:
         case spec.SizeRequest():
             return spec.Done(sizes=tuple(map(storage.size_of, request.paths)))
         case _:
-            return FILE_WORK[type(request)](request, desk)
+            return work_of(type(request))(request, desk)
+
+
+def work_of(kind: type[spec.Request]) -> Callable[[Any, Desk], spec.Reply]:
+    """Who answers that kind of request."""
+    if kind in FILE_WORK:
+        return FILE_WORK[kind]
+    from jettison.sandbox.archives import ARCHIVE_WORK
+
+    return ARCHIVE_WORK[kind]
