@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ from jettison.solve.ports import Emit
 from jettison.store.layers import BlobFact
 
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 MAX_FETCHES = 4  # at once; docker's is 3 a pull
 
 
@@ -155,14 +156,14 @@ class Materials:
                 self._session.registry().fetch_blob(place, descriptor, sink, progress, self._session.cancel)
 
 
-def each(names: list[str], make: Callable[[str], T]) -> dict[str, T]:
+def each(names: list[K], make: Callable[[K], T]) -> dict[K, T]:
     """`make(name)` of every name, in threads when there are several. The first error is raised, when all have ended."""
     if len(names) < 2:
         return {name: make(name) for name in names}
-    made: dict[str, T] = {}
+    made: dict[K, T] = {}
     failures: list[BaseException] = []
 
-    def work(name: str) -> None:
+    def work(name: K) -> None:
         try:
             made[name] = make(name)
         except BaseException as error:  # noqa: BLE001 - it is raised below, in the caller's thread

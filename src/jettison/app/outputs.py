@@ -27,7 +27,10 @@ from jettison.store.layers import PackedFact
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from jettison.sandbox.spec import Packed, PackRequest
+
 HASH_ONLY = ""
+PACKERS = 4  # processes at once; each compresses large layers with threads of its own
 
 
 class BuiltLayer(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +98,8 @@ class Packer:
         compressor = compressor_name(packing.compression)
         known = self.known(layers, packing)
         missing = [layer for layer in dict.fromkeys(layers) if layer not in known]
-        return known | each(missing, lambda layer: self._pack(layer, packing, compressor))
+        made = each(shared_out(missing), lambda some: self._pack(some, packing, compressor))
+        return known | {fact.layer: fact for facts in made.values() for fact in facts}
 
     def known(self, layers: tuple[str, ...], packing: Packing) -> dict[str, PackedFact]:
         """The layers that were packed in just that way, and what came of it is here or can be fetched."""
@@ -114,21 +118,32 @@ class Packer:
         blobs = self._store.layers.blobs_of(fact.layer) if is_digest(fact.layer) else ()
         return any(blob.digest == fact.digest and blob.sources for blob in blobs)
 
-    def _pack(self, layer: str, packing: Packing, compressor: str) -> PackedFact:
-        from jettison.sandbox.spec import Packed, PackRequest
+    def _pack(self, layers: tuple[str, ...], packing: Packing, compressor: str) -> tuple[PackedFact, ...]:
+        """Some layers, one after the other."""
+        from jettison.sandbox.spec import PackAllRequest, PackedAll
 
         with self._store.scratch() as aside:
-            request = PackRequest(
-                snapshot=self._materials.directories((layer,))[0],
-                blobs=aside if packing.compression else "",
-                compression=packing.compression or "uncompressed",
-                clamp_epoch=packing.clamp_epoch,
-            )
-            reply = self._session.keeper().ask(request, cancel=self._session.cancel)
-            if not isinstance(reply, Packed):
+            packs = tuple(self._request(layer, packing, aside) for layer in layers)
+            reply = self._session.keeper().ask(PackAllRequest(packs=packs), cancel=self._session.cancel)
+            if not isinstance(reply, PackedAll):
                 raise InternalError(f"the keeper answered {type(reply).__name__}")
-            if reply.digest:
-                self._store.blobs.adopt(f"{aside}/{reply.digest[7:]}", reply.digest)
+            for digest in {made.digest for made in reply.packed if made.digest}:  # equal layers are one blob
+                self._store.blobs.adopt(f"{aside}/{digest[7:]}", digest)
+        return tuple(
+            self._learn(layer, made, packing, compressor) for layer, made in zip(layers, reply.packed, strict=True)
+        )
+
+    def _request(self, layer: str, packing: Packing, aside: str) -> PackRequest:
+        from jettison.sandbox.spec import PackRequest
+
+        return PackRequest(
+            snapshot=self._materials.directories((layer,))[0],
+            blobs=aside if packing.compression else "",
+            compression=packing.compression or "uncompressed",
+            clamp_epoch=packing.clamp_epoch,
+        )
+
+    def _learn(self, layer: str, reply: Packed, packing: Packing, compressor: str) -> PackedFact:
         fact = PackedFact(
             layer=layer,
             compression=packing.compression,
@@ -142,6 +157,11 @@ class Packer:
         self._store.layers.add_packed(fact)
         self._store.layers.learn(layer, diff_id="" if packing.clamp_epoch is not None else reply.diff_id)
         return fact
+
+
+def shared_out(layers: list[str]) -> list[tuple[str, ...]]:
+    """Layers in a few groups: each is packed by a process, and most layers are too small to be worth one."""
+    return [tuple(layers[start::PACKERS]) for start in range(min(PACKERS, len(layers)))]
 
 
 class Assembler:

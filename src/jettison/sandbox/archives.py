@@ -19,7 +19,15 @@ from jettison.tree.row import Row
 from jettison.tree.view import StackView
 
 
+def _pack_all(request: spec.PackAllRequest, _desk: Desk) -> spec.Reply:
+    return spec.PackedAll(packed=tuple(map(_packed, request.packs)))
+
+
 def _pack(request: spec.PackRequest, _desk: Desk) -> spec.Reply:
+    return _packed(request)
+
+
+def _packed(request: spec.PackRequest) -> spec.Packed:
     made = pack(request.snapshot, request.blobs, request.compression, request.clamp_epoch)
     return spec.Packed(diff_id=made.diff_id, tar_bytes=made.tar_bytes, digest=made.digest, size_bytes=made.size_bytes)
 
@@ -70,6 +78,7 @@ def _export(request: spec.ExportRequest, desk: Desk) -> spec.Reply:
 
 ARCHIVE_WORK: dict[type[spec.Request], Callable[[Any, Desk], spec.Reply]] = {
     spec.PackRequest: _pack,
+    spec.PackAllRequest: _pack_all,
     spec.UnpackRequest: _unpack,
     spec.FaithRequest: _faith,
     spec.PackDirectoryRequest: _pack_directory,

@@ -163,6 +163,12 @@ class PackRequest(Request, frozen=True, kw_only=True):
     clamp_epoch: int | None = None
 
 
+class PackAllRequest(Request, frozen=True, kw_only=True):
+    """Several snapshots, packed one after the other by one process. Answered by PackedAll, in the same order."""
+
+    packs: tuple[PackRequest, ...]
+
+
 class UnpackRequest(Request, frozen=True, kw_only=True):
     """A layer blob as a snapshot at `out`. `files` False writes the manifest alone (from the tar headers).
 
@@ -241,6 +247,7 @@ AnyRequest = (
     | DigestRequest
     | SnapshotDigestRequest
     | PackRequest
+    | PackAllRequest
     | UnpackRequest
     | FaithRequest
     | PackDirectoryRequest
@@ -302,6 +309,12 @@ class Packed(Reply, frozen=True, kw_only=True):
     size_bytes: int = 0
 
 
+class PackedAll(Reply, frozen=True, kw_only=True):
+    """One for each that was asked for, in order."""
+
+    packed: tuple[Packed, ...]
+
+
 class Unpacked(Reply, frozen=True, kw_only=True):
     rows: int
 
@@ -339,4 +352,6 @@ class Failed(Reply, frozen=True, kw_only=True):
     subject: str = ""
 
 
-AnyReply = Output | Note | Ran | Copied | Digested | Packed | Unpacked | Faith | Done | Placed | Examined | Failed
+AnyReply = (
+    Output | Note | Ran | Copied | Digested | Packed | PackedAll | Unpacked | Faith | Done | Placed | Examined | Failed
+)
