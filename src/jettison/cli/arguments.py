@@ -12,15 +12,16 @@ from typing import Any, NoReturn
 
 from jettison.base.errors import UsageError
 
+NAMES_COLUMNS = 30
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
 
 
-class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """As wide as the terminal, found out without shutil, which argparse would import for every flag that is added."""
+class _Formatter(argparse.HelpFormatter):
+    """Has a width, so that argparse does not import shutil to find one for every flag that is added."""
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=terminal_width() - 2)
+        super().__init__(prog, width=80)
 
 
 def terminal_width() -> int:
@@ -81,6 +82,14 @@ class Parser(argparse.ArgumentParser):
             name = action.option_strings[-1] if action.option_strings else action.metavar
             raise UsageError(f"{name} {value} is not one of: {', '.join(map(str, action.choices))}")
 
+    def format_help(self) -> str:
+        """The help text, the same with every version of argparse."""
+        positional = [action for action in self._actions if not action.option_strings]
+        options = [action for action in self._actions if action.option_strings]
+        parts = [f"usage: {self.usage}", (self.description or "").strip()]
+        parts += [_table("arguments:", positional)] if positional else []
+        return "\n\n".join([*parts, _table("options:", options)]) + "\n"
+
     def _plain(self, args: list[str]) -> list[str]:
         """`args` with `--flag=true` as `--flag`, and without what was turned off by `--flag=false`."""
         plain: list[str] = []
@@ -105,6 +114,24 @@ class Parser(argparse.ArgumentParser):
         near = closest(name, [text for action in self._actions for text in action.option_strings])
         hint = f"did you mean {near}?" if near else f"`{self.prog} --help` shows every option"
         return UsageError(f"unknown flag: {name}", hint=hint)
+
+
+def _table(heading: str, actions: list[argparse.Action]) -> str:
+    """What there is to write on the left, what it means on the right."""
+    import textwrap
+
+    lines = [heading]
+    for action in actions:
+        takes_value = not action.option_strings or action.nargs != 0
+        names = f"  {', '.join(action.option_strings)} {action.metavar if takes_value else ''}".rstrip()
+        names = names if action.option_strings else f"  {action.metavar}"
+        first, *more = textwrap.wrap(action.help or "", max(terminal_width() - NAMES_COLUMNS, 30)) or [""]
+        if len(names) > NAMES_COLUMNS - 2:
+            lines.append(names)
+            names = ""
+        lines.append(f"{names:<{NAMES_COLUMNS}}{first}")
+        lines += [" " * NAMES_COLUMNS + line for line in more]
+    return "\n".join(lines)
 
 
 def fields(text: str, flag: str) -> dict[str, str]:

@@ -46,12 +46,22 @@ def run(args: list[str]) -> int:
         raise
     _write_files(given, result)
     if not quiet and given.progress != "rawjson":
+        _say_made(result)
         _say_found(result)
     if given.quiet:
         from jettison.cli.metadata import image_id
 
         print(image_id(result))
     return 0
+
+
+def _say_made(result: BuildResult) -> None:
+    """The images' ids, and the names that they have in the local store."""
+    from jettison.oci.reference import parse_reference
+
+    for image in result.images:
+        names = ", ".join(parse_reference(name).familiar for name in image.names)
+        say(f"image {image.config_digest[7:19]}{' is ' if names else ''}{names}")
 
 
 def _say_found(result: BuildResult) -> None:
