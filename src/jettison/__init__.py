@@ -31,21 +31,38 @@ if TYPE_CHECKING:
     from jettison.base.errors import UsageError as UsageError
     from jettison.planning.graph import Plan as Plan
     from jettison.planning.graph import Step as Step
+    from jettison.record.model import BuildFinished as BuildFinished
     from jettison.record.model import BuildRecord as BuildRecord
+    from jettison.record.model import BuildStarted as BuildStarted
+    from jettison.record.model import Event as Event
+    from jettison.record.model import ExportFinished as ExportFinished
+    from jettison.record.model import ExportStarted as ExportStarted
     from jettison.record.model import ImageRecord as ImageRecord
+    from jettison.record.model import StepCached as StepCached
+    from jettison.record.model import StepFailed as StepFailed
+    from jettison.record.model import StepFinished as StepFinished
+    from jettison.record.model import StepOutput as StepOutput
+    from jettison.record.model import StepProgress as StepProgress
     from jettison.record.model import StepRecord as StepRecord
+    from jettison.record.model import StepStarted as StepStarted
+    from jettison.record.model import Warned as Warned
     from jettison.syntax.nodes import Dockerfile as Dockerfile
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "BuildFinished": "jettison.record.model",
     "BuildRecord": "jettison.record.model",
     "BuildRequest": "jettison.app.request",
     "BuildResult": "jettison.app.request",
+    "BuildStarted": "jettison.record.model",
     "Cancelled": "jettison.base.errors",
     "Diagnostic": "jettison.base.errors",
     "Dockerfile": "jettison.syntax.nodes",
     "DockerfileError": "jettison.base.errors",
+    "Event": "jettison.record.model",
+    "ExportFinished": "jettison.record.model",
+    "ExportStarted": "jettison.record.model",
     "HostError": "jettison.base.errors",
     "ImageRecord": "jettison.record.model",
     "InputError": "jettison.base.errors",
@@ -57,22 +74,34 @@ _HOME = {
     "Secret": "jettison.app.request",
     "SshAgent": "jettison.app.request",
     "Step": "jettison.planning.graph",
+    "StepCached": "jettison.record.model",
     "StepError": "jettison.base.errors",
+    "StepFailed": "jettison.record.model",
+    "StepFinished": "jettison.record.model",
+    "StepOutput": "jettison.record.model",
+    "StepProgress": "jettison.record.model",
     "StepRecord": "jettison.record.model",
+    "StepStarted": "jettison.record.model",
     "UsageError": "jettison.base.errors",
+    "Warned": "jettison.record.model",
     "build": "jettison.app.build",
     "parse": "jettison.app.language",
     "plan": "jettison.app.language",
 }
 
 __all__ = [
+    "BuildFinished",
     "BuildRecord",
     "BuildRequest",
     "BuildResult",
+    "BuildStarted",
     "Cancelled",
     "Diagnostic",
     "Dockerfile",
     "DockerfileError",
+    "Event",
+    "ExportFinished",
+    "ExportStarted",
     "HostError",
     "ImageRecord",
     "InputError",
@@ -84,9 +113,16 @@ __all__ = [
     "Secret",
     "SshAgent",
     "Step",
+    "StepCached",
     "StepError",
+    "StepFailed",
+    "StepFinished",
+    "StepOutput",
+    "StepProgress",
     "StepRecord",
+    "StepStarted",
     "UsageError",
+    "Warned",
     "__version__",
     "build",
     "parse",
