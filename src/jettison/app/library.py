@@ -20,7 +20,7 @@ ID_DIGITS = 6  # at least, where an image is named by the beginning of its id
 
 
 class StoredImage(msgspec.Struct, frozen=True, kw_only=True):
-    """A named image. `size_bytes` counts the layers' tars, as far as they are known."""
+    """A named image. `size_bytes` counts the layers' tars; of what was pulled, the compressed blobs."""
 
     name: str
     platform: str
@@ -36,13 +36,13 @@ def stored_images(home: str | None = None) -> tuple[StoredImage, ...]:
 
 
 def _stored(store: Store, image: NamedImage) -> StoredImage:
-    facts = (store.layers.packed_size(layer) for layer in image.keeps)
+    sizes = (store.layers.known_size(name) for name in dict.fromkeys(image.keeps))
     return StoredImage(
         name="<none>" if is_digest(image.name) else parse_reference(image.name).familiar,
         platform=image.platform,
         config_digest=image.config_digest,
         created=rfc3339(image.created_s),
-        size_bytes=sum(facts),
+        size_bytes=sum(sizes),
     )
 
 

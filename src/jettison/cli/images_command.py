@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from jettison.cli.arguments import Parser, human_bytes
 
-DESCRIPTION = """List the images of the local store: name, platform, id, age, size (of the layers, uncompressed)."""
+DESCRIPTION = (
+    """List the images of the local store: name, platform, id, age, size (a base that was pulled counts compressed)."""
+)
 
 
 def run(args: list[str]) -> int:

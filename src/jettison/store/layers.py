@@ -115,6 +115,12 @@ class Layers:
         row = self._index.row("SELECT max(tar_bytes) FROM packed WHERE layer=?", layer)
         return row[0] if row is not None and row[0] is not None else 0
 
+    def known_size(self, layer: str) -> int:
+        """The bytes of the layer's tar, else of a compressed blob that holds it, else 0."""
+        row = self._index.row("SELECT max(size_bytes) FROM layer_blobs WHERE diff_id=?", layer)
+        blob = row[0] if row is not None and row[0] is not None else 0
+        return self.packed_size(layer) or blob
+
     def packed(self, layer: str, compression: str, clamp_epoch: int | None, compressor: str) -> PackedFact | None:
         """The layer as it was packed in just that way, if it was. Whether the blob is still there is asked of blobs."""
         row = self._index.row(
