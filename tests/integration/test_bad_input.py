@@ -4,6 +4,7 @@ The exit code is the documented one, no traceback is ever shown, and the store i
 """
 
 import os
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
@@ -12,7 +13,9 @@ import pytest
 
 from aftermath import assert_nothing_is_left, good_build, said
 from golden import Golden
+from jettison.base.errors import BY_NAME, DockerfileError, StepError
 from project import Project
+from users import ROOT
 
 OFFLINE = {name: "" for upper in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY") for name in (upper, upper.lower())}
 UTF_16 = "FROM scratch\n".encode("utf-16")
@@ -154,3 +157,10 @@ def test_it_is_said_what_is_wrong(shared: Project, golden: Golden, case: Case) -
     if outcome.code not in (2, 3):  # what was refused before anything was opened has touched nothing
         assert "ran" not in good_build(shared)
         assert_nothing_is_left(shared)
+
+
+def test_exit_codes_are_the_documented_ones() -> None:
+    with open(os.path.join(ROOT, "docs", "exit-codes.md"), encoding="utf-8") as file:
+        documented = {name: int(code) for code, name in re.findall(r"^\| (\d+) \| (\w+) \|", file.read(), re.MULTILINE)}
+    kinds = (*BY_NAME.values(), DockerfileError, StepError)
+    assert documented == {kind.__name__: kind.exit_code for kind in kinds}

@@ -44,6 +44,27 @@ def test_help(project: Project, golden: Golden, command: str) -> None:
     assert project.jettison("help", *command.split(), variables={"COLUMNS": "100"}).ok().stdout == shown.stdout
 
 
+def documented() -> list[tuple[str, str]]:
+    """(command, the rest of its line) for every call of jettison that a document shows."""
+    folders = ("", "docs", "examples/hello", "examples/node-typescript", "examples/python-wheel")
+    found = []
+    for folder in (os.path.join(users.ROOT, folder) for folder in folders):
+        for name in (name for name in os.listdir(folder) if name.endswith(".md")):
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                found += re.findall(r"^(?:\$ | {4})jettison (\w+)([^|&#\n]*)", file.read(), re.MULTILINE)
+    return found
+
+
+def test_documents_show_what_there_is(project: Project) -> None:
+    shown = documented()
+    assert len(shown) > 10
+    help_of = {command: project.jettison("help", command).ok().stdout for command, _ in shown}
+    for command, rest in shown:
+        for word in rest.split() if command != "run" else ():
+            flag = word.partition("=")[0]
+            assert not flag.startswith("-") or flag == "-" or f" {flag}" in help_of[command], (command, rest)
+
+
 def test_version(project: Project) -> None:
     assert re.fullmatch(r"jettison \d+\.\d+\.\d+\n", project.jettison("--version").ok().stdout)
 

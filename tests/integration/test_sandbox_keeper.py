@@ -19,6 +19,8 @@ __all__ = ["ordinary_user", "sandbox"]
 pytestmark = pytest.mark.root
 LIMIT_SECONDS = 30
 
+MARK = f"4321.{os.getpid()}"  # seconds that no other process of the machine sleeps
+
 
 def holders(folder: str) -> list[str]:
     """Processes of this machine that name the folder on their command line or in their mounts."""
@@ -78,13 +80,13 @@ def test_a_line_comes_when_it_is_written(sandbox: Sandbox) -> None:
 def test_cancel_ends_the_whole_tree_and_takes_it_back(sandbox: Sandbox) -> None:
     out = sandbox.path("snapshot")
     request = sandbox.request(
-        "/bin/sh", "-c", "echo x > new; sleep 55.321 & setsid sleep 55.321 & echo up; wait", out=out
+        "/bin/sh", "-c", f"echo x > new; sleep {MARK} & setsid sleep {MARK} & echo up; wait", out=out
     )
     begun = time.monotonic()
     with pytest.raises(Cancelled):
         sandbox.ask(request, cancel_on=b"up")
     assert time.monotonic() - begun < 10
-    assert not any("55.321" in command_line(pid) for pid in filter(str.isdigit, os.listdir("/proc")))
+    assert not any(MARK in command_line(pid) for pid in filter(str.isdigit, os.listdir("/proc")))
     assert not os.path.exists(out)
     assert os.listdir(request.scratch) == []
     assert sandbox.run("echo still here").out == "still here\n"
@@ -99,13 +101,13 @@ def test_nothing_outlives_a_driver_that_is_killed(sandbox: Sandbox, tmp_path_fac
     folder = os.path.join(sandbox.user.home, "killed") if sandbox.user else str(tmp_path_factory.mktemp("killed"))
     os.makedirs(folder, exist_ok=True)
     other = Sandbox(folder, sandbox.isolation, sandbox.user)
-    other.send(other.request("/bin/sh", "-c", "setsid sleep 66.1 & echo up; sleep 66.1"))
+    other.send(other.request("/bin/sh", "-c", f"setsid sleep {MARK} & echo up; sleep {MARK}"))
     assert other.frame() == spec.Output(stream=1, data=b"up\n")
     assert holders(folder)
     other.process.kill()
     other.close()
     wait_until_gone(folder)
-    assert not any("66.1" in command_line(pid) for pid in filter(str.isdigit, os.listdir("/proc")))
+    assert not any(MARK in command_line(pid) for pid in filter(str.isdigit, os.listdir("/proc")))
 
 
 @pytest.fixture

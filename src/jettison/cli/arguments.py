@@ -74,7 +74,8 @@ class Parser(argparse.ArgumentParser):
         if required:
             usage = (self.usage or "").replace("%%", "%")
             raise UsageError(f"{names.partition(',')[0]} is missing", hint=f"usage: {usage}")
-        raise UsageError(message.removeprefix("argument "), hint=f"`{self.prog} --help` shows every option")
+        message = message.removeprefix("argument ").replace(": expected one argument", " needs a value")
+        raise UsageError(message, hint=f"`{self.prog} --help` shows every option")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """As argparse, in words that are the same in every version of it."""

@@ -12,39 +12,39 @@ from typing import Any
 from jettison.base.errors import MAKE_ROOM, HostError, InternalError
 from jettison.store.locks import held
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # a new one only adds tables: an older index gets them when it is opened
 BUSY_TIMEOUT_S = 60.0
 
 SCHEMA = """
-CREATE TABLE results (key TEXT PRIMARY KEY, result BLOB NOT NULL, used_s INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE candidates (
+CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, result BLOB NOT NULL, used_s INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS candidates (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, op_digest TEXT NOT NULL, site TEXT NOT NULL,
   result BLOB NOT NULL, parts BLOB NOT NULL);
-CREATE INDEX candidates_by_op ON candidates (op_digest, seq);
-CREATE INDEX candidates_by_site ON candidates (site, seq);
-CREATE TABLE layers (
+CREATE INDEX IF NOT EXISTS candidates_by_op ON candidates (op_digest, seq);
+CREATE INDEX IF NOT EXISTS candidates_by_site ON candidates (site, seq);
+CREATE TABLE IF NOT EXISTS layers (
   layer TEXT PRIMARY KEY, diff_id TEXT NOT NULL DEFAULT '', content_digest TEXT NOT NULL DEFAULT '',
   created_s INTEGER NOT NULL DEFAULT 0, size_bytes INTEGER NOT NULL DEFAULT -1) WITHOUT ROWID;
-CREATE TABLE layer_blobs (
+CREATE TABLE IF NOT EXISTS layer_blobs (
   diff_id TEXT NOT NULL, digest TEXT NOT NULL, media_type TEXT NOT NULL, size_bytes INTEGER NOT NULL,
   PRIMARY KEY (diff_id, digest)) WITHOUT ROWID;
-CREATE TABLE blob_sources (
+CREATE TABLE IF NOT EXISTS blob_sources (
   digest TEXT NOT NULL, source TEXT NOT NULL, PRIMARY KEY (digest, source)) WITHOUT ROWID;
-CREATE TABLE packed (
+CREATE TABLE IF NOT EXISTS packed (
   layer TEXT NOT NULL, compression TEXT NOT NULL, clamp TEXT NOT NULL, compressor TEXT NOT NULL,
   diff_id TEXT NOT NULL, digest TEXT NOT NULL, size_bytes INTEGER NOT NULL, tar_bytes INTEGER NOT NULL,
   PRIMARY KEY (layer, compression, clamp, compressor)) WITHOUT ROWID;
-CREATE TABLE names (
+CREATE TABLE IF NOT EXISTS names (
   name TEXT NOT NULL, platform TEXT NOT NULL, config_digest TEXT NOT NULL, manifest_digest TEXT NOT NULL,
   created_s INTEGER NOT NULL, keeps BLOB NOT NULL, PRIMARY KEY (name, platform)) WITHOUT ROWID;
-CREATE TABLE refs (
+CREATE TABLE IF NOT EXISTS refs (
   ref TEXT NOT NULL, platform TEXT NOT NULL, manifest_digest TEXT NOT NULL, config_digest TEXT NOT NULL,
   resolved_s INTEGER NOT NULL, used_s INTEGER NOT NULL, PRIMARY KEY (ref, platform)) WITHOUT ROWID;
-CREATE TABLE remotes (
+CREATE TABLE IF NOT EXISTS remotes (
   url TEXT PRIMARY KEY, etag TEXT NOT NULL, digest TEXT NOT NULL, last_modified_s INTEGER) WITHOUT ROWID;
-CREATE TABLE answers (key TEXT PRIMARY KEY, data BLOB NOT NULL, saved_ns INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE stamps (root TEXT PRIMARY KEY, data BLOB NOT NULL, saved_s INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE caches (directory TEXT PRIMARY KEY, id TEXT NOT NULL, used_s INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, data BLOB NOT NULL, saved_ns INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS stamps (root TEXT PRIMARY KEY, data BLOB NOT NULL, saved_s INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS caches (directory TEXT PRIMARY KEY, id TEXT NOT NULL, used_s INTEGER NOT NULL) WITHOUT ROWID;
 """
 
 REBUILD_HINT = (
@@ -109,7 +109,7 @@ class Index:
     def _set_up(self) -> None:
         self._db.execute("PRAGMA synchronous=NORMAL")
         version = self._version()
-        if version == 0:
+        if version < SCHEMA_VERSION:
             version = self._create()
         if version != SCHEMA_VERSION:
             hint = "use that jettison, or set JETTISON_HOME to another directory"
@@ -131,7 +131,7 @@ class Index:
 
     def _fill(self) -> None:
         with self.write() as db:
-            if self._version() == 0:
+            if self._version() < SCHEMA_VERSION:
                 for statement in SCHEMA.split(";"):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")

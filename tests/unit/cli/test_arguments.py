@@ -42,7 +42,7 @@ def test_options_may_follow_the_context(parser):
         (["--zzz=1", "."], "unknown flag: --zzz", "--help` shows every option"),
         (["a", "b"], "one argument too many: b", "--help"),
         (["--no-cache=perhaps"], "true or false, not 'perhaps'", None),
-        (["-t"], "expected one argument", "--help"),
+        (["-t"], "--tag needs a value", "--help"),
     ],
 )
 def test_what_is_said_of_wrong_ones(parser, args, said, hint):

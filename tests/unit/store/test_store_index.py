@@ -225,3 +225,16 @@ def test_naming_an_image_again_writes_nothing(store: Store):
     named = store.names.get("app")
     assert named is not None
     assert (named.config_digest, named.created_s > 7) == (B, True)
+
+
+def test_an_index_from_before_a_table_gets_it(tmp_path):
+    path = str(tmp_path / "index.sqlite")
+    Index(path).close()
+    db = sqlite3.connect(path)
+    db.execute("DROP TABLE answers")
+    db.execute("PRAGMA user_version=1")
+    db.commit()
+    db.close()
+    index = Index(path)
+    assert index.rows("SELECT * FROM answers") == []
+    index.close()
