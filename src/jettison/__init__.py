@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from jettison.app.language import plan as plan
     from jettison.app.request import BuildRequest as BuildRequest
     from jettison.app.request import BuildResult as BuildResult
+    from jettison.app.request import CacheSource as CacheSource
+    from jettison.app.request import CacheTarget as CacheTarget
     from jettison.app.request import OutputSpec as OutputSpec
     from jettison.app.request import Secret as Secret
     from jettison.app.request import SshAgent as SshAgent
@@ -56,6 +58,8 @@ _HOME = {
     "BuildRequest": "jettison.app.request",
     "BuildResult": "jettison.app.request",
     "BuildStarted": "jettison.record.model",
+    "CacheSource": "jettison.app.request",
+    "CacheTarget": "jettison.app.request",
     "Cancelled": "jettison.base.errors",
     "Diagnostic": "jettison.base.errors",
     "Dockerfile": "jettison.syntax.nodes",
@@ -95,6 +99,8 @@ __all__ = [
     "BuildRequest",
     "BuildResult",
     "BuildStarted",
+    "CacheSource",
+    "CacheTarget",
     "Cancelled",
     "Diagnostic",
     "Dockerfile",

@@ -10,7 +10,7 @@ import msgspec
 from jettison.app.finish import Solved
 from jettison.app.images import Images, known_blob
 from jettison.app.materials import Materials
-from jettison.app.outputs import BuiltLayer, Packer, Packing
+from jettison.app.outputs import HASH_ONLY, BuiltLayer, Packer, Packing
 from jettison.app.request import CacheTarget
 from jettison.app.session import Session
 from jettison.base.digest import is_digest
@@ -157,20 +157,17 @@ class CacheMaker:
 
     def _cached(self, layer: str, blob: BlobFact) -> CachedLayer:
         fact = self._store.layers.get(layer)
+        compression = next((name for name, media_type in LAYER_TYPES.items() if media_type == blob.media_type), "")
+        name = compressor_name(compression)
+        packed = self._store.layers.packed(layer, compression, None, name)
+        hashed = packed or self._store.layers.packed(layer, HASH_ONLY, None, "")
         return CachedLayer(
             diff_id=blob.diff_id,
             blob=descriptor_of(blob),
             created_s=fact.created_s if fact else 0,
-            tar_bytes=self._store.layers.packed_size(layer),
-            compressor=self._compressor(layer, blob),
+            tar_bytes=hashed.tar_bytes if hashed else 0,
+            compressor=name if packed is not None and packed.digest == blob.digest else "",
         )
-
-    def _compressor(self, layer: str, blob: BlobFact) -> str:
-        """What made the blob, if it was made as it would be here."""
-        compression = next((name for name, media_type in LAYER_TYPES.items() if media_type == blob.media_type), "")
-        name = compressor_name(compression)
-        packed = self._store.layers.packed(layer, compression, None, name) if name else None
-        return name if packed is not None and packed.digest == blob.digest else ""
 
     def _fit(self, found: list[Chosen]) -> list[Chosen]:
         """The results all of whose layers come back from a layer's tar as they were."""

@@ -21,7 +21,6 @@ from jettison.planning import ops
 from jettison.planning.graph import Plan
 from jettison.record.model import ExportFinished, ExportStarted, ImageRecord
 from jettison.solve.run import SolveOutcome
-from jettison.store.layers import PackedFact
 from jettison.store.names import NamedImage
 
 
@@ -91,10 +90,10 @@ class Finisher:
         if len(known) < len(set(carried)):
             self._materials.directories(stack)
             return
-        each([layer for layer, fact in known.items() if fact.digest], lambda layer: self._fetch(known[layer]))
-
-    def _fetch(self, fact: PackedFact) -> None:
-        self._materials.blob(fact.diff_id, fact.digest)
+        absent = [
+            fact.layer for fact in known.values() if fact.digest and not self._session.store.blobs.has(fact.digest)
+        ]
+        each(absent, lambda layer: self._materials.blob(layer, known[layer].digest))
 
     def finish(self, solved: Solved) -> Made:
         """Every output, in order; what was made. Names are set last: what is named is whole."""
