@@ -24,7 +24,7 @@ from project import Project
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 PYTHON = "/usr/bin/python3"
 PREFIX = "jettison-test-"
-VENVS = "/var/tmp/jettison-tests"  # readable by everybody, unlike a checkout or a cache below root's home
+VENVS = f"/var/tmp/jettison-tests-{os.getuid()}"  # readable by everybody, unlike a checkout or a cache below a home
 
 
 class User(NamedTuple):
