@@ -9,10 +9,15 @@ import subprocess
 
 import pytest
 
+import images
 from caches import Built, Layout, Machines, StepFailed
 from jettison.app.request import CacheSource, CacheTarget, OutputSpec
 from jettison.base.errors import HostError, NetworkError
+from project import Project
 from registries import serving
+from users import User, ordinary_user
+
+__all__ = ["ordinary_user"]
 
 pytestmark = pytest.mark.root
 
@@ -459,8 +464,6 @@ def test_several_platforms_share_a_cache(machines: Machines, cache: Layout) -> N
 
 
 def test_the_command_line(machines: Machines, cache: Layout, tmp_path) -> None:
-    from project import Project
-
     project = Project(str(tmp_path / "project")).base()
     project.files(Dockerfile=DOCKERFILE, given="given\n")
     project.build(f"--cache-to=type=local,dest={cache.directory},mode=max").ok()
@@ -468,3 +471,36 @@ def test_the_command_line(machines: Machines, cache: Layout, tmp_path) -> None:
     done = project.build(f"--cache-from=type=local,src={cache.directory}").ok()
     assert done.stderr.count("CACHED") == STEPS + 1
     assert json.loads(cache.read(cache.manifest["config"]["digest"]))["schema"] == 1
+
+
+def test_root_and_an_ordinary_user_share_a_cache(ordinary_user: User) -> None:
+    """Owners, mounts and all, both ways; the user goes on from what root made."""
+    theirs = ordinary_user.project("cached")
+    ordinary_user.base(theirs)
+    mounted = "RUN --mount=type=cache,target=/c,id=t echo x >> /c/log && chown 7:8 /c/log && cp -p /c/log /log\n"
+    theirs.files(Dockerfile=DOCKERFILE + mounted, given="given\n")
+    ordinary_user.own(theirs.folder)
+    cache, back = (os.path.join(theirs.folder, name) for name in ("cache", "back"))
+    own = Project(os.path.join(theirs.folder, "root"))
+    own.bases, own.context = theirs.bases, theirs.context
+    epoch = {"SOURCE_DATE_EPOCH": "1700000000"}
+    archives = [os.path.join(theirs.out, name) for name in ("root.tar", "user.tar", "again.tar")]
+    outputs = [f"--output=type=oci,dest={path},rewrite-timestamp=true" for path in archives]
+    own.build(outputs[0], f"--cache-to=type=local,dest={cache},mode=max,mounts=true", variables=epoch).ok()
+    ordinary_user.own(theirs.folder)
+    found = theirs.build(outputs[1], f"--cache-from=type=local,src={cache}", variables=epoch).ok()
+    assert found.stderr.count("CACHED") == STEPS + 2
+    theirs.write(
+        "Dockerfile", DOCKERFILE + mounted.replace("echo x", "echo y") + "RUN stat -c %u:%g out/tool > /owner\n"
+    )
+    ordinary_user.own(theirs.context)
+    flags = (f"--cache-from=type=local,src={cache}", f"--cache-to=type=local,dest={back},mode=max,mounts=true")
+    theirs.build(outputs[2], *flags, variables=epoch).ok()
+    first, second, third = (images.read(path) for path in archives)
+    assert (first.config, first.manifest) == (second.config, second.manifest)
+    assert third.file("log") == b"x\ny\n"
+    assert third.tree()["log"]["uid"] == 7
+    assert third.file("owner") == b"12:34\n"
+    own.store = os.path.join(own.folder, "fresh")
+    done = own.build(f"--cache-from=type=local,src={back}", variables=epoch).ok()
+    assert "DONE" not in done.stderr
