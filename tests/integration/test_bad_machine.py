@@ -251,3 +251,39 @@ def test_a_reader_that_goes_away(project: Project) -> None:
     assert done.stdout.splitlines()[0].startswith("usage: jettison build")
     assert done.stdout.splitlines()[-1] in ("0", "141")
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_the_caller_closed(project: Project, closed: str) -> None:
+    """A file of the store must not become descriptor 2, and get what is meant for people."""
+    build(project, "FROM busybox\n", "--tag=app").ok()
+    piped = Project(project.folder, program=("bash", "-c", f'"$@" {closed}', "bash", *project.program))
+    piped.bases = project.bases
+    assert piped.build("--no-cache").code == 0
+    assert build(piped, "FROM busybox\nRUN exit 3\n").code == 1
+    assert piped.jettison("run", "app", "cat").code == 0
+    assert "ran" in good_build(project)
+    assert "ran" not in good_build(project)
+
+
+@pytest.mark.parametrize(
+    ("script", "codes"),
+    [
+        ("build --quiet --output=- . | head -c1", "141 0"),
+        ("build --quiet --output=type=oci,dest=- . | head -c1", "141 0"),
+        ("build --progress=plain --no-cache . 2>&1 | head -1", "141 0|0 0"),  # it may have printed all before
+        ("run app yes | head -1", "141 0"),
+        ("build --quiet . > /dev/full", "6"),
+        ("build --progress=plain . 2> /dev/full", "6"),
+    ],
+)
+def test_output_that_cannot_be_written(project: Project, script: str, codes: str) -> None:
+    project.write("large", bytes(1 << 20))
+    build(project, 'FROM busybox\nCOPY large /\nCMD ["sh"]\n', "--tag=app").ok()
+    base = f"--build-context=busybox=oci-layout://{project.bases['busybox']}"
+    command = f"{' '.join(project.program)} {script.replace('build', f'build {base}', 1)}"
+    words = ["bash", "-c", f"{command}; echo ${{PIPESTATUS[*]}} > ../codes"]
+    done = subprocess.run(words, cwd=project.context, env=project.environment(), capture_output=True, check=True)
+    assert b"Traceback" not in done.stderr
+    with open(os.path.join(project.folder, "codes"), encoding="ascii") as file:
+        assert file.read().strip() in codes.split("|")

@@ -32,7 +32,20 @@ def main(argv: list[str] | None = None) -> int:
     import gc
 
     gc.set_threshold(*_GC_THRESHOLDS)
+    _open_streams()
     return _leave(_run(sys.argv[1:]))
+
+
+def _open_streams() -> None:
+    """Standard streams that the caller closed become /dev/null: else a file of ours would take their numbers."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            os.dup2(null, number)
+            os.set_inheritable(number, True)
+            if null != number:
+                os.close(null)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - as long as we live
 
 
 def _leave(code: int) -> NoReturn:
@@ -51,10 +64,10 @@ def _run(args: list[str]) -> int:
     try:
         return _dispatch(args)
     except JettisonError as error:
-        print(f"jettison: {_printable(str(error))}", file=sys.stderr)
+        _complain(str(error))
         return error.exit_code
     except KeyboardInterrupt:
-        print("jettison: interrupted", file=sys.stderr)
+        _complain("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone: nothing more to say, and no traceback at exit when stdout is flushed.
@@ -119,9 +132,16 @@ def _refused(error: OSError) -> int:
     """What the machine refused outside of a build: a full disk, a file that may not be written."""
     from jettison.base.errors import refused
 
-    said = refused(str(error.filename or "jettison"), error)
-    print(f"jettison: {_printable(str(said))}", file=sys.stderr)
+    said = refused(str(error.filename or "writing failed"), error)
+    _complain(str(said))
     return said.exit_code
+
+
+def _complain(text: str) -> None:
+    try:
+        print(f"jettison: {_printable(text)}", file=sys.stderr, flush=True)
+    except OSError:
+        return  # nobody can be told: the exit code says it
 
 
 def _printable(text: str) -> str:
@@ -142,8 +162,9 @@ def _fault(error: Exception) -> int:
         traceback.print_exc()
         return 70
     summary = "".join(traceback.format_exception_only(error)).strip()
-    print(f"jettison: internal error: {summary}", file=sys.stderr)
-    print("hint: this is a fault of jettison; JETTISON_DEBUG=1 shows where. Please report it.", file=sys.stderr)
+    _complain(
+        f"internal error: {summary}\nhint: this is a fault of jettison; JETTISON_DEBUG=1 shows where. Please report it."
+    )
     return 70
 
 

@@ -147,5 +147,7 @@ def forget(path: str) -> None:
 def _guarded(action: Callable[[], None], dest: str) -> None:
     try:
         action()
+    except BrokenPipeError:
+        raise  # whoever read it has gone
     except OSError as error:
         raise refused(f"cannot write {dest}", error) from error
