@@ -86,7 +86,7 @@ def test_a_dumb_terminal_gets_plain_lines(project: Project) -> None:
 def test_a_shell_is_talked_to_and_ctrl_c_is_its_own(project: Project) -> None:
     project.jettison(*build_words(project, 'FROM busybox\nCMD ["sh"]\n')).ok()
     terminal = start(project, "run", "-it", "app")
-    terminal.press("echo be''gun; sleep 4321\n")
+    terminal.press("sh -c 'echo be\"\"gun; exec sleep 4321'\n")  # said by the one that ^C is for
     terminal.wait_for("begun")
     terminal.press("\x03")
     terminal.press("echo still $((40 + 2)); tty; exit 5\n")
