@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import termios
 import time
@@ -48,7 +49,10 @@ class Terminal:
     def _read(self) -> bool:
         """Take what comes next; False when nobody has the terminal open any more."""
         ready = select.select([self._fd], [], [], max(0.0, self._until - time.monotonic()))[0]
-        assert ready, f"nothing came after: {self.text[-500:]!r}"
+        if not ready:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            raise AssertionError(f"nothing came after: {self.text[-500:]!r}")
         try:
             data = os.read(self._fd, 65536)
         except OSError:  # the other end was closed
