@@ -46,6 +46,12 @@ class Terminal:
         os.close(self._fd)
         return os.waitstatus_to_exitcode(status)
 
+    def hang_up(self) -> int:
+        """Close the terminal, as its window is closed; the exit code."""
+        os.close(self._fd)
+        _, status = os.waitpid(self.pid, 0)
+        return os.waitstatus_to_exitcode(status)
+
     def _read(self) -> bool:
         """Take what comes next; False when nobody has the terminal open any more."""
         ready = select.select([self._fd], [], [], max(0.0, self._until - time.monotonic()))[0]

@@ -1,6 +1,7 @@
 """On a terminal: live progress that leaves readable lines behind, ^C, and programs that are talked to."""
 
 import os
+import signal
 
 import pytest
 
@@ -102,4 +103,21 @@ def test_ctrl_c_ends_a_program_that_does_not_care(project: Project) -> None:
     terminal.press("\x03")
     assert terminal.end() == 130
     assert os.path.isdir(project.store)
+    assert_nothing_is_left(project)
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
+def test_a_closed_window_ends_what_ran_in_it(project: Project, busy: bool) -> None:
+    project.jettison(*build_words(project, 'FROM busybox\nCMD ["sh"]\n')).ok()
+    terminal = start(project, "run", "app")
+    terminal.press("sh -c 'echo be\"\"gun; exec sleep 4321'\n" if busy else 'echo be""gun\n')
+    terminal.wait_for("begun")
+    assert terminal.hang_up() in (128 + signal.SIGHUP, 0)
+    assert_nothing_is_left(project)
+
+
+def test_a_closed_window_ends_a_build(project: Project) -> None:
+    terminal = start(project, *build_words(project, "FROM busybox\nRUN echo started; sleep 4321\n"))
+    terminal.wait_for("started")
+    assert terminal.hang_up() in (130, 6)  # nothing can be shown any more
     assert_nothing_is_left(project)

@@ -62,7 +62,7 @@ class Relay:
             heard = signal.sigwaitinfo(RELAYED)
             if not self._started:
                 self.cancel.set()
-            elif heard.si_code <= 0:  # sent by a process, not by the kernel
+            elif heard.si_code <= 0 or heard.si_signo == signal.SIGHUP:  # of the kernel's this one comes to us alone
                 os.write(self._writing, bytes([heard.si_signo]))
 
 
