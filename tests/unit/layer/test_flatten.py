@@ -105,9 +105,10 @@ def test_a_directory_is_added_to_and_never_left(tmp_path, stack):
     (out / "was").mkdir()
     (out / "was" / "below").write_text("gone")
     (out / "lib").symlink_to(outside)
-    (out / "var").mkdir(0o555)
+    (out / "var").mkdir()
     (out / "var" / "more").write_text("more")
     (out / "var" / "new").symlink_to(outside / "a")
+    (out / "var").chmod(0o555)
     export_tree(stack, str(out), "dir")
     export_tree(stack, str(out), "dir")
     assert os.listdir(outside) == ["a"]

@@ -49,7 +49,7 @@ def test_a_snapshot_is_head_manifest_and_files(tmp_path):
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-@pytest.mark.parametrize("flags", [{}, {"chmod": "640"}])
+@pytest.mark.parametrize("flags", [{}, {"chmod": "740"}])  # with x: directories get it too, and are read below
 def test_rows_tell_the_digests_of_their_files(tmp_path, workers, flags):
     tree = TREE | {f"d/many/{number}": f"644 0:0 {number}" for number in range(1_200)}
     for number, source in enumerate([StackView([snapshot(tmp_path / "s", tree)]), DirectoryView(tmp_path / "s/files")]):
