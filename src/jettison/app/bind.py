@@ -133,7 +133,7 @@ class Binder:
 
     def _begins_empty(self, op: ops.RunOp, mount: ops.CacheMount) -> bool:
         """Reference §1.8: with --no-cache a cache whose owner or mode is set begins empty, once a build."""
-        if not op.run_only.ignore_cache or (mount.mode, mount.uid, mount.gid) == (0o755, 0, 0):
+        if mount.id not in op.run_only.emptied:
             return False
         with self._lock:
             first = mount.id not in self._emptied

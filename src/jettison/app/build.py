@@ -131,7 +131,8 @@ class _Build:
         ]
         for plan in plans:
             check_entitlements(self._request, plan)
-        self._warnings = warnings_of(dockerfile, self._request, contexts.main.ignore, self._images, self._session.store)
+        found = warnings_of(dockerfile, self._request, contexts.main.ignore, self._images, self._session.store)
+        self._warnings = (*found, *(Warned(message=text) for text in plans[0].unconsumed))
         return merge(plans)
 
     def _announce(self) -> None:

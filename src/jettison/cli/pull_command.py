@@ -20,6 +20,7 @@ def run(args: list[str]) -> int:
     parser.add_argument("--platform", metavar="OS/ARCH", help="(default: this machine's)")
     parser.flag("-q", "--quiet", help="print the digest alone")
     given = parser.read(args)
+    _check(given.image, given.platform)
     from jettison.app.library import pull
     from jettison.cli.show import listener
 
@@ -27,3 +28,17 @@ def run(args: list[str]) -> int:
     with show:
         print(pull(given.image, platform=given.platform, on_event=show))
     return 0
+
+
+def _check(image: str, platform: str | None) -> None:
+    """Raise UsageError for words that no image and no platform can be named by."""
+    from jettison.base.errors import InputError, UsageError
+    from jettison.oci.platform import parse_platform
+    from jettison.oci.reference import parse_reference
+
+    try:
+        parse_reference(image)
+        if platform:
+            parse_platform(platform)
+    except InputError as error:
+        raise UsageError(error.message, hint=error.hint) from None

@@ -37,7 +37,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     `config` is the final image's config with the base's history and rootfs; `history` is what this build appends.
     `lineage` lists, from the base up, the steps whose layers form the image (`lineage[0]` is an image or scratch).
     `stages` are the labels of the stages that it reaches, in order of the file. `source_date_epoch` is what a build-arg
-    or a global ARG of that name says, as text; "" when neither does.
+    or a global ARG of that name says, as text; "" when neither does. `unconsumed` tells of build args without an ARG.
     """
 
     platform: str
@@ -48,6 +48,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     config: ImageConfig
     history: tuple[PlannedHistory, ...]
     warnings: tuple[str, ...] = ()
+    unconsumed: tuple[str, ...] = ()
     stages: tuple[str, ...] = ()
     source_date_epoch: str = ""
 

@@ -16,6 +16,7 @@ from jettison.oci.documents import ImageConfig, Platform
 from jettison.oci.platform import format_platform, normalize
 from jettison.planning import metadata
 from jettison.planning.bases import Base, materialised
+from jettison.planning.consumed import unconsumed
 from jettison.planning.copy import lower_add, lower_copy
 from jettison.planning.faults import FaultError, Faults
 from jettison.planning.graph import Plan
@@ -59,7 +60,8 @@ def lower(dockerfile: nodes.Dockerfile, options: LowerOptions, warn: Warn | None
     """Yields a NeedImage for every image that the target reaches, is sent its ResolvedImage, returns the Plan.
 
     `warn` hears of what lint calls rules, for the stages that are reached. Raises DockerfileError with all that was
-    found wrong: with the stages before any image is asked for, with the instructions after that.
+    found wrong: with the stages before any image is asked for, with the instructions after that; and UsageError for a
+    target that is no stage.
     """
     options = _normalised(options)
     faults = Faults(dockerfile.source)
@@ -72,7 +74,7 @@ def lower(dockerfile: nodes.Dockerfile, options: LowerOptions, warn: Warn | None
         declared = work.stages.all[index]
         work.done[index] = _lowered(work, declared, reaching, faults)
     faults.settle()
-    return _planned(work, target)
+    return _planned(work, target, reaching)
 
 
 def drive(generator: Lowering, resolver: Callable[[NeedImage], ResolvedImage]) -> Plan:
@@ -102,7 +104,9 @@ def _normalised(options: LowerOptions) -> LowerOptions:
 def _begun(
     dockerfile: nodes.Dockerfile, options: LowerOptions, faults: Faults, warn: Warn | None
 ) -> tuple[Work, Declared]:
-    """The stages declared and the target found. Raises DockerfileError when there is none."""
+    """The stages declared and the target found. Raises DockerfileError when there are none, UsageError when the target
+    is none of them.
+    """
     args, bodies = split(dockerfile)
     values = global_scope(args, options, dockerfile.escape, faults)
     names = frozenset(name.name for arg in args for name in arg.names)
@@ -116,8 +120,8 @@ def _begun(
         faults.settle()
     target = target_of(stages, options)
     if target is None:
-        faults.add(unknown_target(stages, options.target or ""))
         faults.settle()
+        raise unknown_target(stages, options.target or "")
     work = Work(
         dockerfile=dockerfile,
         options=options,
@@ -130,7 +134,7 @@ def _begun(
         warnings=[],
         warn=warn,
     )
-    return work, target or stages.all[-1]
+    return work, target
 
 
 def _lowered(work: Work, declared: Declared, reaching: Reaching, faults: Faults) -> Stage:
@@ -205,7 +209,7 @@ def _ignores_cache(options: LowerOptions, declared: Declared) -> bool:
     return options.no_cache or declared.name in {name.lower() for name in options.no_cache_stages if name}
 
 
-def _planned(work: Work, target: Declared) -> Plan:
+def _planned(work: Work, target: Declared, reaching: Reaching) -> Plan:
     """The plan of the target: labels of the command line, and the platform that was asked for."""
     stage = work.done[target.index]
     stage = stage.configured(labels={**stage.runtime.labels, **work.options.labels})
@@ -220,6 +224,7 @@ def _planned(work: Work, target: Declared) -> Plan:
         history=stage.history,
         stages=tuple(stage.label for stage in work.done.values()),
         warnings=tuple(work.warnings),
+        unconsumed=unconsumed(reaching.every_instruction(), work.options),
         source_date_epoch=source_date_epoch(work.options, work.values),
     )
 

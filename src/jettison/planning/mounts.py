@@ -47,12 +47,15 @@ class Fields(msgspec.Struct, kw_only=True):
 
 
 class MountReader(msgspec.Struct, kw_only=True):
-    """Reads the mounts of one RUN. `inputs` are the steps that they read beside the tree."""
+    """Reads the mounts of one RUN. `inputs` are the steps that they read beside the tree, `owned` the ids of caches
+    that have an owner or a mode.
+    """
 
     work: Work
     stage: Stage
     words: Words
     inputs: list[str] = []
+    owned: list[str] = []
     agents: int = 0
 
     def read(self, options: tuple[MountOption, ...]) -> tuple[AnyMount, ...]:
@@ -113,9 +116,11 @@ class MountReader(msgspec.Struct, kw_only=True):
         seed += [f"uid={uid},gid={gid},mode={mode:o}"] if owner else []
         namespace = self.work.options.build_args.get("BUILDKIT_CACHE_MOUNT_NS", self.work.options.cache_namespace)
         name = fields.id or clean(fields.target)
+        cache_id = (f"{namespace}/{name}" if namespace else name) + (f" ({','.join(seed)})" if seed else "")
+        self.owned += [cache_id] if owner else []
         return CacheMount(
             target=self._target(fields, option),
-            id=(f"{namespace}/{name}" if namespace else name) + (f" ({','.join(seed)})" if seed else ""),
+            id=cache_id,
             sharing=fields.sharing or "shared",
             readonly=fields.readonly is True,
             mode=mode,

@@ -164,11 +164,15 @@ class RunFile(msgspec.Struct, frozen=True):
 
 
 class RunOnly(msgspec.Struct, frozen=True):
-    """What changes how a RUN runs and never what it is: stripped before hashing."""
+    """What changes how a RUN runs and never what it is: stripped before hashing.
+
+    `emptied` are the ids of the cache mounts that begin empty, once a build.
+    """
 
     proxy_env: tuple[tuple[str, str], ...] = ()
     display_args: tuple[str, ...] = ()
     ignore_cache: bool = False
+    emptied: tuple[str, ...] = ()
 
 
 class RunOp(Op, frozen=True, kw_only=True):

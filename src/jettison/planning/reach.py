@@ -5,7 +5,7 @@ Reference §1.5 and §1.9.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 from jettison.planning.bases import Base, stage_base, tree_base
 from jettison.planning.faults import FaultError, Faults
@@ -50,6 +50,12 @@ class Reaching:
             *(trigger.instruction for trigger in self.triggers(index)),
             *self._work.stages.all[index].instructions,
         ]
+
+    def every_instruction(self) -> Iterator[Instruction]:
+        """All of the file, reached or not, and what the bases of reached stages bring."""
+        yield from self._work.dockerfile.instructions
+        for triggers in self._triggers.values():
+            yield from (trigger.instruction for trigger in triggers)
 
     def settle(self) -> Asking:
         """Ask for the images of all stages that are reached, until their triggers reach no further one."""

@@ -21,7 +21,7 @@ def render(plan: Plan) -> str:
     for step in plan.steps:
         lines += ["", *_step(step)]
     lines += ["", f"result {plan.result}", f"lineage {' '.join(plan.lineage)}", "", *_config(plan), "", *_history(plan)]
-    lines += [f"warning {text}" for text in plan.warnings]
+    lines += [f"warning {text}" for text in (*plan.warnings, *plan.unconsumed)]
     return "\n".join(lines) + "\n"
 
 

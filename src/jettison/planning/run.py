@@ -22,19 +22,21 @@ def lower_run(work: Work, stage: Stage, node: Run) -> Stage:
         raise FaultError("RUN --device is not supported", node.span, hint)
     reader = MountReader(work=work, stage=stage, words=work.words(stage, node.span))
     args, files = arguments(node.command, stage.shell)
+    mounts = reader.read(node.mounts)
+    emptied = tuple(dict.fromkeys(reader.owned)) if stage.ignore_cache else ()  # reference §1.8
     op = RunOp(
         args=args,
         env=tuple(stage.environ.items()),
         cwd=stage.cwd,
         user=stage.runtime.user,
-        mounts=reader.read(node.mounts),
+        mounts=mounts,
         files=files,
         network=node.network or work.options.network,
         security=node.security or "sandbox",
         hostname=hostname(work),
         shm_size_bytes=work.options.shm_size_bytes,
         extra_hosts=work.options.extra_hosts,
-        run_only=RunOnly(proxy_env=work.proxies, ignore_cache=stage.ignore_cache),
+        run_only=RunOnly(proxy_env=work.proxies, ignore_cache=stage.ignore_cache, emptied=emptied),
     )
     after = work.extend(stage, op, tuple(reader.inputs), display(node), node.span)
     declared = [(name, stage.environ.get(name, value or "")) for name, value in stage.args]

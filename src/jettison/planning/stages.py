@@ -9,7 +9,7 @@ import re
 
 import msgspec
 
-from jettison.base.errors import InputError
+from jettison.base.errors import InputError, UsageError
 from jettison.oci.platform import format_platform
 from jettison.planning.contexts import context_for
 from jettison.planning.faults import FaultError, Faults, Words, meant
@@ -184,9 +184,8 @@ def target_of(stages: Stages, options: LowerOptions) -> Declared | None:
     return None if index is None else stages.all[index]
 
 
-def unknown_target(stages: Stages, target: str) -> FaultError:
-    """There is no stage of that name. The place is the last FROM: where a new stage would be added."""
+def unknown_target(stages: Stages, target: str) -> UsageError:
+    """There is no stage of that name: who asked is wrong, and no line of the file."""
     named = [stage.name for stage in stages.all if stage.name]
     hint = f"the stages are: {', '.join(named)}" if named else "no stage has a name: write FROM ... AS NAME"
-    message = f'target stage "{target}" could not be found{meant(target, named)}'
-    return FaultError(message, stages.all[-1].node.span, hint)
+    return UsageError(f'target stage "{target}" could not be found{meant(target, named)}', hint=hint)

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from planning_world import IMAGES, World, plan
 
-from jettison.base.errors import DockerfileError, InputError
+from jettison.base.errors import DockerfileError, InputError, UsageError
 from jettison.base.span import Source
 from jettison.oci.documents import HistoryEntry
 from jettison.planning.graph import Plan
@@ -140,8 +140,45 @@ def test_proxies_change_no_op_that_is_hashed() -> None:
     assert msgspec.structs.replace(proxied, run_only=plain.run_only) == plain
 
 
-def test_an_undeclared_build_arg_reaches_nothing() -> None:
-    assert plan("FROM busybox\nRUN x\n", build_args={"A": "1"}) == plan("FROM busybox\nRUN x\n")
+def test_an_undeclared_build_arg_reaches_nothing_and_is_told_of() -> None:
+    given, plain = plan("FROM busybox\nRUN x\n", build_args={"A": "1"}), plan("FROM busybox\nRUN x\n")
+    assert given.unconsumed == ("One or more build-args [A] were not consumed",)
+    assert msgspec.structs.replace(given, unconsumed=()) == plain
+
+
+@pytest.mark.parametrize(
+    ("text", "args", "told"),
+    [
+        ("FROM busybox\nARG A\n", {"A": "1"}, ""),
+        ("ARG A\nFROM busybox\n", {"A": "1"}, ""),
+        ("FROM busybox\nONBUILD ARG A\n", {"A": "1"}, ""),
+        ("FROM busybox\nARG A\nFROM scratch\n", {"A": "1"}, ""),
+        ("FROM busybox\n", {"HTTP_PROXY": "p", "no_proxy": "x", "TARGETARCH": "arm64", "SOURCE_DATE_EPOCH": "1"}, ""),
+        ("FROM busybox\n", {"BUILDKIT_INLINE_CACHE": "1", "BUILDKIT_SYNTAX": "x"}, ""),
+        ("FROM busybox\nARG VERSION\n", {"VERSOIN": "1"}, "[VERSOIN] were not consumed (did you mean VERSION?)"),
+        ("FROM busybox\nARG VERSION\n", {"version": "1"}, "[version] were not consumed"),
+        ("FROM busybox\nENV C=1\nRUN x\n", {"C": "1", "B": "2"}, "[B C] were not consumed"),
+    ],
+)
+def test_build_args_that_nothing_takes(text: str, args: dict[str, str], told: str) -> None:
+    found = plan(text, build_args=args).unconsumed
+    assert len(found) == bool(told)
+    assert told in "".join(found)
+
+
+def test_a_cache_whose_owner_or_mode_is_given_begins_empty_without_cache() -> None:
+    text = "FROM busybox\nRUN --mount=type=cache,target=/a{} x\n"
+    for given, emptied in (("", 0), (",mode=0755", 1), (",uid=0", 1), (",gid=5", 1), (",source=/x,mode=0700", 0)):
+        op = runs(plan(text.format(given), no_cache=True))[0]
+        assert len(op.run_only.emptied) == emptied
+        assert not runs(plan(text.format(given)))[0].run_only.emptied
+
+
+def test_an_unknown_target_is_the_callers_mistake() -> None:
+    with pytest.raises(UsageError, match="did you mean builder") as raised:
+        plan("FROM busybox AS builder\nFROM scratch AS final\n", target="biulder")
+    assert raised.value.location is None
+    assert raised.value.hint == "the stages are: builder, final"
 
 
 def test_an_arg_changes_only_what_follows_it() -> None:
