@@ -220,6 +220,18 @@ def test_times(tmp_path):
     assert made.mtime_ns > source * 10**9
 
 
+def test_the_time_alone_is_no_change_of_a_directory(tmp_path):
+    base = snapshot(tmp_path / "base", {"same/": "755", "other/": "700"})
+    root = directory(tmp_path / "c", {"same/": "", "other/f": ""})
+    os.chmod(f"{root}/other", 0o700)
+    later = 1_900_000_000
+    for name in ("same", "other"):
+        os.utime(f"{root}/{name}", (later, later))
+    copy(DirectoryView(root), tmp_path / "out", tree=[base])
+    rows = {row.path: (row.implied, row.mtime_ns == later * 10**9) for row in read_rows(str(tmp_path / "out"))}
+    assert rows == {"": (True, False), "other": (True, False), "other/f": (False, False)}
+
+
 def test_bytes_are_copied_whole_whatever_was_expected(tmp_path):
     data = os.urandom(400_000)
     (tmp_path / "a").write_bytes(data)
