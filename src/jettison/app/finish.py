@@ -75,9 +75,12 @@ class Finisher:
         self._exporter = Exporter(session, materials, self._epoch, several=self._several)
 
     def gather(self, solved: Solved) -> None:
-        """Have here what the outputs need of layers that another machine made, while they can still be made again."""
+        """Have here what the outputs need of layers that another machine made, or this one before it went down, while
+        they can still be made again.
+        """
         bases = self._images.base_layers()
         for stack in (solved.outcome.results[plan.result].layers for plan in solved.plans):
+            self._materials.prove(stack)
             carried = tuple(layer for layer in stack if is_digest(layer) and layer not in bases)
             for output in (self._request.outputs or (OutputSpec(type="image"),)) if carried else ():
                 self._gather(stack, carried, output)

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from jettison.app.images import known_blob
+from jettison.app.proof import proved
 from jettison.app.session import Session
+from jettison.base.digest import is_digest
 from jettison.base.errors import InputError, JettisonError, NetworkError
 from jettison.oci.documents import Descriptor
 from jettison.record.model import StepProgress
@@ -36,7 +38,7 @@ class Materials:
         `step` is the one whose progress this is. Raises InputError, NetworkError, HostError, Cancelled.
         """
         found = {layer: self._store.snapshots.find(layer, files=files) for layer in layers}
-        missing = [layer for layer, path in found.items() if path is None]
+        missing = [layer for layer, path in found.items() if path is None and is_digest(layer)]
         paths: list[str] = []
         with self._ahead(missing, step):
             for layer in layers:  # in order: a layer may take directories for granted that one below it has
@@ -65,14 +67,28 @@ class Materials:
         """The blobs of a base's layers, in the store."""
         return each(list(dict.fromkeys(layers)), lambda layer: self._blob(layer, step))
 
-    def _unpack(self, layer: str, below: tuple[str, ...], files: bool, step: str) -> str:
-        from jettison.sandbox.spec import UnpackRequest
+    def prove(self, layers: tuple[str, ...]) -> None:
+        """Have what we made proved where a power cut may have harmed it. Raises InputError for what it did harm."""
+        for layer in layers:
+            if not is_digest(layer) and self._store.snapshots.doubted(layer) is not None:
+                self.directories((layer,))
 
+    def _unpack(self, layer: str, below: tuple[str, ...], files: bool, step: str) -> str:
+        """Make a layer's directory, or make sure of it."""
         with self._store.snapshots.lock(layer, self._session.cancel):
             found = self._store.snapshots.find(layer, files=files)
             if found is not None:
                 return found
+            ours = not is_digest(layer)
+            doubted = self._store.snapshots.doubted(layer, files=files or ours)
+            if doubted is not None and ours:
+                with self._noting_loss(layer):
+                    return proved(self._session, layer, doubted)
             blob = self._blob(layer, step)
+            if doubted is not None:
+                self._store.snapshots.drop(layer, files=files)
+            from jettison.sandbox.spec import UnpackRequest
+
             request = UnpackRequest(
                 blob=self._store.blobs.path(blob.digest),
                 media_type=blob.media_type,
@@ -80,10 +96,11 @@ class Materials:
                 out=self._store.snapshots.aside(layer, files=files),
                 files=files,
                 below=below,
+                sync=doubted is not None,
             )
             with self._noting_loss(layer):
                 self._session.keeper().ask(request, cancel=self._session.cancel)
-            self._store.snapshots.keep(layer, files=files)
+            self._store.snapshots.keep(layer, files=files, synced=request.sync)
             return self._store.snapshots.path(layer, files=files)
 
     def take_lost(self) -> dict[str, JettisonError]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -50,6 +51,8 @@ def _unpack(request: spec.UnpackRequest, desk: Desk) -> spec.Reply:
         below=look_up if request.below else None,
         warn=warner(desk),
     )
+    if request.sync:
+        os.sync()
     return spec.Unpacked(rows=made.rows)
 
 

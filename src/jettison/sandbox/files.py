@@ -77,7 +77,7 @@ def _digest(request: spec.DigestRequest, _desk: Desk) -> spec.Reply:
 
 
 def _snapshot_digest(request: spec.SnapshotDigestRequest, _desk: Desk) -> spec.Reply:
-    return spec.Digested(digest=snapshot_digest(request.snapshot))
+    return spec.Digested(digest=snapshot_digest(request.snapshot, proof=request.proof))
 
 
 def warner(desk: Desk) -> Callable[[str], None]:

@@ -146,9 +146,12 @@ class DigestRequest(Request, frozen=True, kw_only=True):
 
 
 class SnapshotDigestRequest(Request, frozen=True, kw_only=True):
-    """The content digest of a whole snapshot: every row, mtime left out."""
+    """The content digest of a whole snapshot: every row, mtime left out. `proof`: of the bytes that lie there now,
+    whatever is remembered of them.
+    """
 
     snapshot: str
+    proof: bool = False
 
 
 class PackRequest(Request, frozen=True, kw_only=True):
@@ -173,7 +176,7 @@ class UnpackRequest(Request, frozen=True, kw_only=True):
     """A layer blob as a snapshot at `out`. `files` False writes the manifest alone (from the tar headers).
 
     `below`: the snapshots beneath, bottom first, whose directories keep their owner and mode where the layer takes
-    them for granted; without, those are 0755 and 0:0.
+    them for granted; without, those are 0755 and 0:0. `sync`: it is on the disk when the reply comes.
     """
 
     blob: str
@@ -182,6 +185,7 @@ class UnpackRequest(Request, frozen=True, kw_only=True):
     out: str
     files: bool = True
     below: tuple[str, ...] = ()
+    sync: bool = False
 
 
 class FaithRequest(Request, frozen=True, kw_only=True):

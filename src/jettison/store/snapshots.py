@@ -8,11 +8,13 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 
 from jettison.base.digest import hex_of, is_digest
+from jettison.store.boots import boot_id
 from jettison.store.leases import Lease
 from jettison.store.locks import Gate, Stop, held
 
 MADE = "s-"
 ROWS_ONLY = ".rows"
+MADE_IN = "made-in"  # a symlink, which is there as soon as its directory is: the boot in which the snapshot was made
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -37,7 +39,11 @@ def layer_of(name: str) -> str | None:
 
 
 class Snapshots:
-    """Snapshot directories. A new one is made aside, at `new`'s path, and becomes whole by `keep`: one rename."""
+    """Snapshot directories. A new one is made aside, at `new`'s path, and becomes whole by `keep`: one rename.
+
+    Nothing is synced, so after a power cut files may be shorter than their rows say. A snapshot of another boot is
+    therefore doubted until it is proved, and `find` does not find it (docs/decisions, 17).
+    """
 
     def __init__(self, root: str, lease: Lease, gate: Gate) -> None:
         self.directory = os.path.join(root, "snapshots")
@@ -45,6 +51,7 @@ class Snapshots:
         self._lease = lease
         self._gate = gate
         self._whole: set[str] = set()  # layers that were found whole: they are pinned, and so stay that way
+        self._boot = boot_id()
 
     def path(self, layer: str, *, files: bool = True) -> str:
         """Where the snapshot lies. `files` False: where its rows alone may lie, without the files' bytes."""
@@ -56,14 +63,33 @@ class Snapshots:
         with self._gate.shared():
             for each in wanted:
                 path = self.path(layer, files=each)
-                if os.path.isdir(path):
+                if os.path.isdir(path) and not self._is_doubted(path):
                     self._lease.pin((layer,))
                     return path
         return None
 
+    def doubted(self, layer: str, *, files: bool = True) -> str | None:
+        """The directory of a snapshot that another boot left, if it is one; pins it while we live."""
+        path = self.path(layer, files=files)
+        if not self._is_doubted(path):
+            return None
+        with self._gate.shared():
+            self._lease.pin((layer,))
+        return path if self._is_doubted(path) else None
+
+    def prove(self, layer: str) -> None:
+        """The doubted snapshot is what it should be. Call it with the layer's lock held."""
+        os.unlink(os.path.join(self.path(layer), MADE_IN))
+
+    def _is_doubted(self, path: str) -> bool:
+        try:
+            return os.readlink(os.path.join(path, MADE_IN)) != self._boot
+        except FileNotFoundError:
+            return False
+
     def all_whole(self, layers: Iterable[str]) -> bool:
         """Whether every layer that we made is whole; if so all are pinned while we live. A base's layers count as
-        whole: they can be fetched again.
+        whole: they can be fetched again. One that is doubted is proved when its bytes are needed.
         """
         unknown = tuple(layer for layer in layers if layer not in self._whole)
         if not unknown:
@@ -85,23 +111,27 @@ class Snapshots:
         self._lease.pin((layer,))
         return os.path.join(self._lease.tmp(), directory_name(layer) + ("" if files else ROWS_ONLY))
 
-    def keep(self, layer: str, *, files: bool = True) -> bool:
+    def keep(self, layer: str, *, files: bool = True, synced: bool = False) -> bool:
         """Move the finished snapshot from its path aside into the store. False when another build was first: then what
-        lies aside is left there, to be removed.
+        lies aside is left there, to be removed. `synced`: no power cut can harm it.
         """
+        aside = self.aside(layer, files=files)
+        if not synced:
+            os.symlink(self._boot, os.path.join(aside, MADE_IN))
         try:
-            os.rename(self.aside(layer, files=files), self.path(layer, files=files))
+            os.rename(aside, self.path(layer, files=files))
         except OSError as error:
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
                 return False
             raise
         return True
 
-    def drop(self, layer: str) -> None:
+    def drop(self, layer: str, *, files: bool = True) -> None:
         """Take a snapshot that nobody knows of out of the store again: what is left of it is rubbish."""
         self._whole.discard(layer)
+        gone = os.path.join(self._lease.tmp(), f"dropped-{os.urandom(6).hex()}")
         try:
-            os.rename(self.path(layer), os.path.join(self._lease.tmp(), f"dropped-{os.urandom(6).hex()}"))
+            os.rename(self.path(layer, files=files), gone)
         except FileNotFoundError:
             pass
 

@@ -32,7 +32,7 @@ from jettison.tree.copy_rules import (
 from jettison.tree.digests import LARGE_BYTES, SnapshotDigests, hash_file, hash_files
 from jettison.tree.directory import DirectoryView
 from jettison.tree.manifest import read_rows
-from jettison.tree.row import DIR, FILE, Row
+from jettison.tree.row import DIR, FILE, Row, with_digest
 from jettison.tree.view import StackView, View
 
 MAX_PARTS = 400
@@ -87,14 +87,16 @@ def input_digest(
     return ContentDigest(_digest(lines), _parts(lines))
 
 
-def snapshot_digest(snapshot: str, rows: Sequence[Row] | None = None) -> str:
+def snapshot_digest(snapshot: str, rows: Sequence[Row] | None = None, *, proof: bool = False) -> str:
     """Of every row of the snapshot in that directory, deletions and unchanged ancestors included. Raises HostError.
 
-    `rows` are those of its manifest, in order, for whoever has them. A file is only read where no row tells its digest.
+    `rows` are those of its manifest, in order, for whoever has them. A file is only read where no row tells its digest,
+    and nobody remembers it; with `proof` every file is read.
     """
     rows = read_rows(snapshot) if rows is None else rows
-    told = all(row.digest for row in rows if row.type == FILE and row.size)
-    reader = _ManifestReader(StackView(() if told else (snapshot,)))
+    told = not proof and all(row.digest for row in rows if row.type == FILE and row.size)
+    view = StackView(() if told else (snapshot,))
+    reader = _Prover(view) if proof else _ManifestReader(view)
     lines = []
     for row in rows:
         fields = f"{row.path}\x00{row.opaque:d}{row.implied:d}"
@@ -204,6 +206,19 @@ class _ManifestReader(_Reader):
 
     def _group(self, row: Row) -> str:
         return row.link
+
+
+class _Prover(_ManifestReader):
+    """The same, and nothing is believed that is said of a file's bytes."""
+
+    def _sum(self, line: _Line, row: Row) -> None:
+        super()._sum(line, with_digest(row, ""))
+
+    def _remembered(self, path: str) -> None:
+        del path
+
+    def _learn(self, path: str, digest: str) -> None:
+        """What was found is to be compared, not to be kept."""
 
 
 class _ContextReader(_Reader):
@@ -318,7 +333,7 @@ def _parts(lines: list[_Line]) -> tuple[KeyPart, ...]:
         if parted and len(whole) + len(groups) + len(parted) <= MAX_PARTS:
             groups += parted.items()
         else:
-            whole.append((name, members))
+            whole.append((members[0].shown if len(members) == 1 else name, members))
     return tuple(KeyPart(_shown(name), _digest(members)) for name, members in sorted(whole))
 
 

@@ -7,8 +7,9 @@ import threading
 import pytest
 
 from jettison.base.errors import Cancelled
+from jettison.store.boots import boot_id
 from jettison.store.leases import living
-from jettison.store.snapshots import directory_name, layer_of
+from jettison.store.snapshots import MADE_IN, directory_name, layer_of
 from jettison.store.store import Store
 
 BASE = "sha256:" + "b" * 64
@@ -174,3 +175,33 @@ def test_a_fresh_cache_begins_empty(store: Store):
         with store.caches.hold(sharing, sharing, empty=shutil.rmtree) as again:
             assert again == path
             assert not os.path.exists(path)
+
+
+def test_a_snapshot_of_another_boot_is_doubted_until_it_is_proved(store: Store):
+    layer = make(store)
+    assert store.snapshots.doubted(layer) is None
+    mark = os.path.join(store.snapshot_path(layer), MADE_IN)
+    os.unlink(mark)
+    os.symlink("an-earlier-boot", mark)
+    assert store.snapshots.all_whole((layer,))  # its bytes are not needed to say so
+    assert store.snapshots.find(layer) is None
+    assert store.snapshots.doubted(layer) == store.snapshot_path(layer)
+    store.snapshots.prove(layer)
+    assert store.snapshots.doubted(layer) is None
+    assert store.snapshots.find(layer) == store.snapshot_path(layer)
+
+
+def test_what_was_synced_is_never_doubted(store: Store):
+    os.mkdir(store.snapshots.aside(BASE))
+    assert store.snapshots.keep(BASE, synced=True)
+    assert not os.path.lexists(os.path.join(store.snapshot_path(BASE), MADE_IN))
+
+
+@pytest.mark.parametrize("text", ["", "../../up\n", "x" * 60, "\xe9"])
+def test_a_kernel_that_does_not_name_its_boots_is_another_one_every_time(tmp_path, text: str):
+    path = tmp_path / "boot_id"
+    path.write_bytes(text.encode("latin-1"))
+    assert boot_id(str(path)) != boot_id(str(path))
+    assert boot_id(str(tmp_path / "missing")) != boot_id(str(tmp_path / "missing"))
+    path.write_text("0b3a-11\n")
+    assert boot_id(str(path)) == "0b3a-11"

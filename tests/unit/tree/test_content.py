@@ -241,3 +241,14 @@ def test_digests_of_a_stage_are_kept_beside_it(tmp_path):
     with open(f"{path}/digests", "wb") as file:
         file.write(b"damaged")
     assert input_digest(copy("/d"), 1, StackView([path])) == before
+
+
+def test_a_proof_reads_what_lies_there_whatever_is_remembered(tmp_path):
+    path = snapshot(tmp_path / "1", SAME)
+    digest = snapshot_digest(path)
+    assert os.path.exists(f"{path}/digests")
+    assert snapshot_digest(path, proof=True) == digest
+    with open(f"{path}/files/d/f", "r+b") as file:
+        file.write(b"\0")
+    assert snapshot_digest(path) == digest
+    assert snapshot_digest(path, proof=True) != digest
