@@ -157,7 +157,7 @@ class Binder:
         path = self.secrets.agent(mount.id)
         if path is None:
             if mount.required:
-                raise InputError(f"ssh {mount.id}: not found", hint=f"give it: --ssh {mount.id}=SOCKET")
+                raise InputError(f"ssh {mount.id}: not found", hint=f"give it: --ssh {mount.id}=PATH")
             return
         mounts.append(spec.BoundSocket(target=mount.target, path=path, mode=mount.mode, uid=mount.uid, gid=mount.gid))
         env.append(("SSH_AUTH_SOCK", mount.target))

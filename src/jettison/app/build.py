@@ -47,7 +47,7 @@ def build(request: BuildRequest, *, on_event: Listener | None = None, cancel: Ca
     secrets = Secrets(request)
     secrets.check()
     emit = Emitter(on_event, secrets.masked())
-    with Session.open(request.store, isolation=request.isolation, cancel=cancel or _Never()) as session:
+    with secrets, Session.open(request.store, isolation=request.isolation, cancel=cancel or _Never()) as session:
         for note in session.store.notes:
             emit(Warned(message=note))
         result = _Build(request, session, emit, secrets).run()

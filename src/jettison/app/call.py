@@ -86,7 +86,8 @@ class _UnknownImageError(Exception):
 def _opened(request: BuildRequest) -> Iterator[tuple[Contexts, Session]]:
     with (
         Session.open(request.store) as session,
-        opened_contexts(request, session, Secrets(request)) as contexts,
+        Secrets(request) as secrets,
+        opened_contexts(request, session, secrets) as contexts,
     ):
         yield contexts, session
 

@@ -16,10 +16,10 @@ class Secret(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SshAgent(msgspec.Struct, frozen=True, kw_only=True):
-    """`--ssh ID=PATH`: `path` None is $SSH_AUTH_SOCK."""
+    """`--ssh ID[=PATH,PATH]`: `paths` is an agent's socket, or files of private keys; empty it is $SSH_AUTH_SOCK."""
 
     id: str = "default"
-    path: str | None = None
+    paths: tuple[str, ...] = ()
 
 
 class OutputSpec(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-import stat
 import threading
+from types import TracebackType
+from typing import Self
 
+from jettison.app.agents import Agents
 from jettison.app.request import BuildRequest, Secret
 from jettison.base.errors import InputError
 
@@ -15,13 +17,24 @@ MOST_LINES = 500
 
 
 class Secrets:
-    """Looks values up by id. A value never enters a key, an event or the record."""
+    """Looks values up by id. A value never enters a key, an event or the record.
+
+    The agents that were started for private keys end with the `with` block.
+    """
 
     def __init__(self, request: BuildRequest) -> None:
         self._secrets = {secret.id: secret for secret in request.secrets}
-        self._agents = {agent.id: agent.path for agent in request.ssh}
+        self._agents = Agents(request.ssh)
         self._values: dict[str, bytes] = {}
         self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._agents.close()
 
     def value(self, secret_id: str) -> bytes | None:
         """The bytes of a secret, None when the caller gave none of that id. Raises InputError."""
@@ -34,25 +47,17 @@ class Secrets:
             return self._values[secret_id]
 
     def agent(self, agent_id: str) -> str | None:
-        """The path of an agent's socket, None when the caller gave none of that id. Raises InputError."""
-        if agent_id not in self._agents:
-            return None
-        path = self._agents[agent_id] or os.environ.get("SSH_AUTH_SOCK", "")
-        if not path:
-            raise InputError(
-                f"--ssh {agent_id}: no agent is running", hint="start ssh-agent, or name its socket: --ssh ID=SOCKET"
-            )
-        return os.path.abspath(os.path.expanduser(path))  # the keeper, which connects, works elsewhere
+        """The path of an agent's socket, None when the caller gave none of that id. Raises InputError, HostError."""
+        return self._agents.path(agent_id)
 
     def check(self) -> None:
         """Read every secret and look for every agent now: a wrong path fails the build before a step runs.
 
-        Raises InputError.
+        Raises InputError, HostError.
         """
         for secret_id in self._secrets:
             self.value(secret_id)
-        for agent_id in self._agents:
-            _check_socket(agent_id, self.agent(agent_id) or "")
+        self._agents.check()
 
     def masked(self) -> tuple[str, ...]:
         """What the log must not show, longest first: the text of every value that is not trivially short, and the lines
@@ -65,16 +70,6 @@ class Secrets:
             found.update(line for line in lines if len(line) >= SHORTEST_LINE)
             found.add(text)
         return tuple(sorted((text for text in found if len(text) >= SHORTEST), key=len, reverse=True))
-
-
-def _check_socket(agent_id: str, path: str) -> None:
-    try:
-        mode = os.stat(path).st_mode
-    except OSError as error:
-        raise InputError(f"--ssh {agent_id}: {path}: {error.strerror}", hint="name an agent's socket") from None
-    if not stat.S_ISSOCK(mode):
-        hint = "keys are given by an agent: eval $(ssh-agent); ssh-add FILE; then --ssh default"
-        raise InputError(f"--ssh {agent_id}: {path} is not a socket", hint=hint)
 
 
 def _read(secret: Secret) -> bytes:

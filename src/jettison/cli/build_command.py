@@ -212,7 +212,7 @@ def _parser() -> Parser:
     many("--build-arg", metavar="NAME[=VALUE]", help="value of an ARG; a bare name takes the environment's")
     many("--build-context", metavar="NAME=SPEC", help="DIR, docker-image://REF, oci-layout://DIR[:TAG] or URL")
     many("--secret", metavar="SPEC", help="id=NAME,src=FILE or id=NAME,env=VARIABLE, for RUN --mount=type=secret")
-    many("--ssh", metavar="default|ID=SOCKET", help="an ssh agent, for RUN --mount=type=ssh")
+    many("--ssh", metavar="default|ID=PATH", help="an ssh agent's socket, or private keys, for RUN --mount=type=ssh")
     many("--label", metavar="NAME=VALUE", help="a label of the image")
     many("--platform", metavar="OS/ARCH", help="the platform to build for (default: this machine's)")
     many("--cache-from", metavar="SPEC", help="use results of elsewhere: type=registry,ref=NAME or type=local,src=DIR")

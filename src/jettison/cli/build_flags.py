@@ -84,9 +84,9 @@ def secret(text: str) -> Secret:
 
 
 def ssh(text: str) -> SshAgent:
-    """`--ssh default` or `--ssh ID=SOCKET`."""
-    name, equals, path = text.partition("=")
-    return SshAgent(id=name or "default", path=path if equals else None)
+    """`--ssh default`, `--ssh ID=SOCKET` or `--ssh ID=KEY[,KEY]`."""
+    name, _, paths = text.partition("=")
+    return SshAgent(id=name or "default", paths=tuple(path for path in paths.split(",") if path))
 
 
 def pair(text: str, flag: str, hint: str | None = None) -> tuple[str, str]:

@@ -1,11 +1,9 @@
 """Secrets are read once, refused with a reason, and masked wherever a step prints them."""
 
-import socket
-
 import pytest
 
 from jettison.app.emit import Emitter, mask
-from jettison.app.request import BuildRequest, Secret, SshAgent
+from jettison.app.request import BuildRequest, Secret
 from jettison.app.secrets import MAX_SECRET_BYTES, Secrets
 from jettison.base.errors import InputError
 from jettison.record import model
@@ -31,28 +29,6 @@ def test_a_huge_secret_is_refused(tmp_path):
     (tmp_path / "big").write_bytes(bytes(MAX_SECRET_BYTES + 1))
     with pytest.raises(InputError, match="larger than"):
         Secrets(BuildRequest(secrets=(Secret(id="a", src=str(tmp_path / "big")),))).check()
-
-
-def test_agents(monkeypatch):
-    monkeypatch.setenv("SSH_AUTH_SOCK", "/run/agent")
-    secrets = Secrets(BuildRequest(ssh=(SshAgent(), SshAgent(id="k", path="/run/k"))))
-    assert (secrets.agent("default"), secrets.agent("k"), secrets.agent("none")) == ("/run/agent", "/run/k", None)
-    monkeypatch.delenv("SSH_AUTH_SOCK")
-    with pytest.raises(InputError, match="no agent is running"):
-        secrets.agent("default")
-
-
-def test_an_agent_is_a_socket(tmp_path, monkeypatch):
-    (tmp_path / "key").write_text("a key")
-    with pytest.raises(InputError, match="is not a socket") as told:
-        Secrets(BuildRequest(ssh=(SshAgent(path=str(tmp_path / "key")),))).check()
-    assert "ssh-add" in str(told.value)
-    with pytest.raises(InputError, match="No such file"):
-        Secrets(BuildRequest(ssh=(SshAgent(path=str(tmp_path / "none")),))).check()
-    monkeypatch.chdir(tmp_path)
-    with socket.socket(socket.AF_UNIX) as agent:
-        agent.bind("agent")
-        Secrets(BuildRequest(ssh=(SshAgent(path="agent"),))).check()
 
 
 def test_lines_of_a_secret_are_masked_each(tmp_path):

@@ -70,7 +70,8 @@ def test_wrong_secrets(text):
 
 def test_ssh():
     assert flags.ssh("default") == SshAgent(id="default")
-    assert flags.ssh("k=/run/agent") == SshAgent(id="k", path="/run/agent")
+    assert flags.ssh("k=/run/agent") == SshAgent(id="k", paths=("/run/agent",))
+    assert flags.ssh("k=a,~/b") == SshAgent(id="k", paths=("a", "~/b"))
 
 
 def test_build_args():
