@@ -212,3 +212,11 @@ def test_doctor_without_subordinate_ids(worker_id: str, golden: Golden) -> None:
 
 def without_names(text: str, user: users.User) -> str:
     return re.sub(r"\d{5,}-\d{5,}", "RANGE", text.replace(user.name, "USER"))
+
+
+def test_a_dockerfile_that_is_not_utf8(project: Project) -> None:
+    """As BuildKit has it: in what JSON holds, U+FFFD stands for a byte that is no UTF-8."""
+    project.base().write("Dockerfile", b"FROM busybox\nENV A=caf\xe9\nRUN : caf\xe9\n")
+    project.build("--tag=latin", "--progress=rawjson", f"--metadata-file={project.out}/meta.json").ok()
+    assert run(project, "latin", "sh", "-c", "echo $A").ok().stdout == "caf\ufffd\n"
+    project.jettison("build", "--call=outline,format=json", project.context).ok()

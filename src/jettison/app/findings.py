@@ -11,6 +11,7 @@ from jettison.app.images import Images
 from jettison.app.options import given_args
 from jettison.app.request import BuildRequest
 from jettison.base.canonical import canonical_digest
+from jettison.base.readable import readable_json
 from jettison.record.model import Warned
 from jettison.store.store import Store
 from jettison.syntax.nodes import Dockerfile
@@ -40,7 +41,7 @@ def warnings_of(
     if known is not None:
         return _events.decode(known)
     found = _ask(dockerfile, request, ignore, images)
-    store.answers.put(key, msgspec.json.encode(found))
+    store.answers.put(key, readable_json(found))
     return found
 
 

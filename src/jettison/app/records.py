@@ -10,6 +10,7 @@ import msgspec
 
 from jettison.app.outputs import rfc3339
 from jettison.app.session import Session
+from jettison.base.readable import readable_json
 from jettison.planning.graph import Plan, Step
 from jettison.record.fold import Fate, fates
 from jettison.record.model import AnyEvent, BuildRecord, ImageRecord, StepRecord, Warned
@@ -89,19 +90,4 @@ def write_record(store: Store, record: BuildRecord) -> str:
 
 def encode_record(record: BuildRecord) -> bytes:
     """The record as JSON. Paths that are not UTF-8 are written with replacement characters."""
-    try:
-        return msgspec.json.encode(record)
-    except UnicodeEncodeError:
-        return msgspec.json.encode(_plain(msgspec.to_builtins(record)))
-
-
-def _plain(value: object) -> object:
-    match value:
-        case str():
-            return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        case dict():
-            return {_plain(key): _plain(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_plain(item) for item in value]
-        case _:
-            return value
+    return readable_json(record)

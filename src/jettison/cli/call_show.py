@@ -14,6 +14,7 @@ import msgspec
 
 from jettison.app.request import BuildRequest
 from jettison.base.errors import UsageError
+from jettison.base.readable import readable, readable_json
 from jettison.base.span import Source
 from jettison.cli.arguments import boolean, say
 from jettison.planning.targets import Outline, OutlineUse, Target
@@ -181,22 +182,12 @@ def data(source: Source) -> str:
 
 def print_json(document: dict[str, Any]) -> None:
     """A document on standard output."""
-    text = msgspec.json.encode(_plain(document)).decode()
-    print(msgspec.json.format(text, indent=2))
-
-
-def _plain(value: Any) -> Any:
-    """`value` without what no UTF-8 can say."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list) else value
+    print(msgspec.json.format(readable_json(document).decode(), indent=2))
 
 
 def print_text(text: str) -> None:
     """A text on standard output. What a Dockerfile brings along does not steer the terminal."""
-    printable = text.encode("utf-8", "replace").decode().translate(_CONTROLS)
+    printable = readable(text).translate(_CONTROLS)
     sys.stdout.write(printable)
     sys.stdout.flush()
 

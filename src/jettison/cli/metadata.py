@@ -20,6 +20,8 @@ def metadata_json(result: BuildResult) -> bytes:
     """The file's bytes: `containerimage.*`, `image.name`, `buildx.build.ref`, and the record as `jettison.record`."""
     import msgspec
 
+    from jettison.base.readable import readable_json
+
     found: dict[str, Any] = {"buildx.build.ref": f"jettison/{result.record.id}"}
     if len(result.images) > 1:
         found["containerimage.digest"] = result.record.index_digest
@@ -30,4 +32,4 @@ def metadata_json(result: BuildResult) -> bytes:
     if result.images and result.images[0].names:
         found["image.name"] = ",".join(result.images[0].names)
     found["jettison.record"] = msgspec.to_builtins(result.record)
-    return msgspec.json.format(msgspec.json.encode(found, order="sorted"), indent=2) + b"\n"
+    return msgspec.json.format(readable_json(found, msgspec.json.Encoder(order="sorted").encode), indent=2) + b"\n"

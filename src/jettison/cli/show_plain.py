@@ -33,9 +33,9 @@ class RawJson(Quiet):
 
     def __call__(self, event: model.AnyEvent) -> None:
         """Write one line."""
-        import msgspec
+        from jettison.base.readable import readable_json
 
-        print(msgspec.json.encode(event).decode(), file=self._stream, flush=True)
+        print(readable_json(event).decode(), file=self._stream, flush=True)
 
 
 class Plain(Quiet):

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from jettison.base.digest import digest_of
+from jettison.base.readable import readable_json
 from jettison.oci.documents import (
     CONFIG,
     DOCKER_CONFIG,
@@ -131,7 +132,7 @@ def _timed(history: list[HistoryEntry]) -> list[HistoryEntry]:
 def config_bytes(config: ImageConfig, kept: dict[str, Any] | None = None, more: dict[str, Any] | None = None) -> bytes:
     """The bytes of an image config. An empty CMD or ENTRYPOINT is as good as none, and is left out. `kept`: members of
     `config` that we do not know; they come after those that we do. `more`: members of the document that no
-    specification has.
+    specification has. Text of the Dockerfile that is not UTF-8 has U+FFFD in it, as BuildKit writes it.
     """
     inner = config.config
     runtime: Any = msgspec.structs.replace(inner, cmd=inner.cmd or None, entrypoint=inner.entrypoint or None)
@@ -151,7 +152,7 @@ def config_bytes(config: ImageConfig, kept: dict[str, Any] | None = None, more: 
         "variant": config.variant or None,
         **(more or {}),
     }
-    return _encoder.encode({name: value for name, value in members.items() if value is not None})
+    return readable_json({name: value for name, value in members.items() if value is not None}, _encoder.encode)
 
 
 def platform_of(config: ImageConfig) -> Platform:

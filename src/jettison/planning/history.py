@@ -11,6 +11,7 @@ COMMENT = "buildkit.dockerfile.v0"
 LAYER_MARK = " # buildkit"
 
 _ESCAPES = {"\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t", "\v": r"\v"}
+_QUOTES = {"'": r"\'", '"': '"'}
 
 
 def metadata(text: str) -> PlannedHistory:
@@ -50,6 +51,12 @@ def _quoted_char(char: str) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+def go_quoted_char(code: int) -> str:
+    """The number as Go's %q writes it: the character that it is the code of, if there is one."""
+    char = chr(code) if code <= 0x10FFFF and not 0xD800 <= code <= 0xDFFF else "\ufffd"
+    return f"'{_quoted_char(char) if char not in _QUOTES else _QUOTES[char]}'"
+
+
 def go_quoted_list(items: Iterable[str]) -> str:
     """`["a" "b"]`, as Go's %q writes a slice."""
     return "[" + " ".join(go_quoted(item) for item in items) + "]"
@@ -80,12 +87,7 @@ def _decimal(value: int, unit: int) -> str:
 
 
 def healthcheck_text(check: Healthcheck) -> str:
-    """`HEALTHCHECK {Test:[CMD-SHELL x] Interval:30s …}`."""
-    durations = (
-        ("Interval", check.interval),
-        ("Timeout", check.timeout),
-        ("StartPeriod", check.start_period),
-        ("StartInterval", check.start_interval),
-    )
-    shown = " ".join(f"{name}:{go_duration(value)}" for name, value in durations)
-    return f"HEALTHCHECK {{Test:{go_list(check.test)} {shown} Retries:{check.retries}}}"
+    r"""`HEALTHCHECK &{["CMD-SHELL" "x"] "30s" "0s" "0s" "0s" '\x03'}`: the retries as a character."""
+    durations = (check.interval, check.timeout, check.start_period, check.start_interval)
+    shown = " ".join(go_quoted(go_duration(value)) for value in durations)
+    return f"HEALTHCHECK &{{{go_quoted_list(check.test)} {shown} {go_quoted_char(check.retries)}}}"

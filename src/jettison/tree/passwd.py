@@ -115,8 +115,8 @@ def _home(view: View, uid: int) -> str:
 
 
 def _fixed_id(text: str) -> int | None:
-    """The id that --chown means without a look-up: a number, or root."""
-    return 0 if text == "root" else _number(text)
+    """The id that --chown means without a look-up: a number, or root, which nothing means, too (`u:` and `:g`)."""
+    return 0 if text in ("", "root") else _number(text)
 
 
 def _number(text: str) -> int | None:

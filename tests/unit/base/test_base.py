@@ -2,11 +2,13 @@
 
 import pickle
 
+import msgspec
 import pytest
 
 from jettison.base import errors
 from jettison.base.canonical import canonical, canonical_digest
 from jettison.base.digest import digest_of, hex_of, is_digest
+from jettison.base.readable import readable, readable_json
 from jettison.base.span import Source, Span, excerpt
 
 SOURCE = Source("Dockerfile", "FROM scratch\nCOPI a b\n")
@@ -70,3 +72,18 @@ def test_names_that_are_not_utf8_are_told_apart():
     assert canonical_digest([raw]) != canonical_digest(["\xff"])
     assert canonical_digest([raw]) == canonical_digest([raw])
     assert digest_of(b"") == "sha256:" + hex_of(digest_of(b""))
+
+
+class _Named(msgspec.Struct, frozen=True, tag="named"):
+    name: str
+    more: tuple[str, ...] = ()
+
+
+def test_text_that_is_not_utf8_is_readable_as_json():
+    raw = b"caf\xe9\xe9".decode("utf-8", "surrogateescape")
+    assert readable(raw) == "caf\ufffd\ufffd"
+    assert readable("café") == "café"
+    assert msgspec.json.decode(readable_json({"b": _Named(raw, (raw,)), raw: 1})) == {
+        "b": {"type": "named", "name": "caf\ufffd\ufffd", "more": ["caf\ufffd\ufffd"]},
+        "caf\ufffd\ufffd": 1,
+    }

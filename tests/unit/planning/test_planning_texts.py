@@ -4,7 +4,7 @@ import pytest
 
 from jettison.base.errors import InputError
 from jettison.planning.contexts import context_for, familiar
-from jettison.planning.history import go_duration, go_quoted
+from jettison.planning.history import go_duration, go_quoted, go_quoted_char
 from jettison.planning.needs import LowerOptions
 from jettison.planning.remotes import GitSource, git_source, is_http, url_filename
 from jettison.planning.signals import is_signal
@@ -30,6 +30,14 @@ def test_durations(nanoseconds: int, text: str) -> None:
 )  # fmt: skip
 def test_go_quoting(text: str, quoted: str) -> None:
     assert go_quoted(text) == quoted
+
+
+@pytest.mark.parametrize(
+    ("code", "quoted"),
+    [(0, r"'\x00'"), (7, r"'\a'"), (34, "'\"'"), (39, r"'\''"), (65, "'A'"), (92, r"'\\'"), (0xD800, "'\ufffd'")],
+)
+def test_go_quotes_a_number_as_a_character(code: int, quoted: str) -> None:
+    assert go_quoted_char(code) == quoted
 
 
 @pytest.mark.parametrize(

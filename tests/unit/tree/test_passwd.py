@@ -73,7 +73,7 @@ def test_a_tree_without_a_passwd_file():
         ("7", (7, 7)), ("7:8", (7, 8)), ("ann", (5, 50)), ("ann:staff", (5, 70)), ("7:staff", (7, 70)),
         ("ann:8", (5, 8)),        ("root", (0, 0)), ("nosuch", (0, 0)), ("nosuch:staff", (0, 70)), ("7:nosuch", (7, 7)),
         (":9", (0, 9)),
-        ("ann:nosuch", (5, 50)), ("ann:root", (5, 0)),
+        ("ann:nosuch", (5, 50)), ("ann:root", (5, 0)), ("ann:", (5, 0)), (":staff", (0, 70)), ("7:", (7, 0)),
     ],
 )  # fmt: skip
 def test_who_owns(view, text, ids):
