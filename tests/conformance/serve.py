@@ -1,7 +1,10 @@
-"""A server for ADD and for contexts that are fetched: pages as the cases have them, repositories by git."""
+"""A server for ADD and for contexts that are fetched: pages as the cases have them, repositories by git, and the images
+that cases make by hand, as a registry has them (`@host@/PARAGRAPH-NAME/IMAGE`, under whatever tag).
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import threading
@@ -80,6 +83,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         place = urlsplit(self.path)
+        if place.path.startswith("/v2/"):
+            self._registry(place.path.split("/")[2:])
+            return
         name, _, path = place.path.lstrip("/").partition("/")
         name = name or place.query
         site = self.served.get(name)
@@ -91,6 +97,22 @@ class _Handler(BaseHTTPRequestHandler):
             page = site.pages.get(path)
             status = self._page(site, path, page) if page else self._send(404, {}, b"no such page\n")
             site.requests.append(f"{self.command} {path} {status}")
+
+    def _registry(self, parts: list[str]) -> None:
+        """`SITE/IMAGE/manifests|blobs/REFERENCE`, from the image's layout: a tag is its first manifest."""
+        site = self.served.get(parts[0])
+        blobs = os.path.join(os.path.dirname(site.repositories), "images", parts[1], "blobs") if site else ""
+        if len(parts) != 4 or not os.path.isdir(blobs):
+            self._send(404, {}, b'{"errors":[{"code":"NAME_UNKNOWN"}]}')
+            return
+        digest = parts[3]
+        if ":" not in digest:
+            with open(os.path.join(blobs, "..", "index.json"), encoding="utf-8") as file:
+                digest = json.load(file)["manifests"][0]["digest"]
+        with open(os.path.join(blobs, *digest.split(":")), "rb") as file:
+            body = file.read()
+        kind = json.loads(body)["mediaType"] if parts[2] == "manifests" else "application/octet-stream"
+        self._send(200, {"Content-Type": kind, "Docker-Content-Digest": digest}, body)
 
     def _page(self, site: Site, path: str, page: Page) -> int:
         if page.wants and not self._has_login(page):
