@@ -68,13 +68,13 @@ class Buildah:
             variables=self.variables,
         )
 
-    def build(self, context: str, out: str, flags: Sequence[str] = ()) -> str:
+    def build(self, context: str, out: str, flags: Sequence[str] = (), variables: dict[str, str] | None = None) -> str:
         """Build a context and write the image as a docker archive at `out`; what was printed.
 
         In docker's format, since buildah leaves SHELL, HEALTHCHECK and ONBUILD out of OCI's.
         """
         words = [*_BUD, *self.policy]
-        printed = self._buildah(*words, *flags, "--tag", "made", context)
+        printed = self._buildah(*words, *flags, "--tag", "made", context, variables=variables)
         if os.path.exists(out):
             os.unlink(out)
         self._buildah("push", "--quiet", *self.policy, "localhost/made", f"docker-archive:{out}:localhost/made:latest")
@@ -91,8 +91,9 @@ class Buildah:
         self._buildah("rm", "--all")
         self._buildah("rmi", "--all", "--force")
 
-    def _buildah(self, *words: str) -> str:
-        return call(["buildah", "--cgroup-manager", "cgroupfs", *words], variables=self.variables)
+    def _buildah(self, *words: str, variables: dict[str, str] | None = None) -> str:
+        command = ["buildah", "--cgroup-manager", "cgroupfs", *words]
+        return call(command, variables={**self.variables, **(variables or {})})
 
     def _write(self, name: str, text: str) -> str:
         path = os.path.join(self.folder, name)

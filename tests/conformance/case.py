@@ -115,14 +115,29 @@ class Commit(msgspec.Struct, forbid_unknown_fields=True):
     submodules: dict[str, str] = {}
 
 
+class Differs(msgspec.Struct, forbid_unknown_fields=True):
+    """Where buildah's image is another one than ours, and why, by a paragraph of the reference.
+
+    Laid over what buildah made it is ours: keys of the config, and nodes of the tree of which a line changes just what
+    it says. "" takes a path or a key away. Where buildah fails there is only the reason.
+    """
+
+    reason: str
+    config: dict[str, object] = {}
+    tree: dict[str, str] = {}
+
+
 class Case(Build, kw_only=True):
-    """A whole case. `says` is the behaviour in one sentence; `buildah`: buildah 1.28 builds it too (not: alike).
+    """A whole case. `says` is the behaviour in one sentence; `buildah`: the language of buildah 1.28 has it too.
+
+    What buildah made of those is written down beside the case, NAME.json, and compared with what we make.
 
     `agent` is the name, in the folder of the case, of a socket that listens as an ssh agent's would.
     """
 
     says: str
     buildah: bool = False
+    differs: Differs | None = None
     root: bool = False
     images: dict[str, Image] = {}
     dirs: dict[str, dict[str, str]] = {}

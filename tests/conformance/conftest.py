@@ -9,6 +9,9 @@ import pytest
 
 from conformance.run import World
 from conformance.serve import serving
+from differential.conftest import base, buildah
+
+__all__ = ["base", "buildah"]
 
 _DROPPED = ("JETTISON_", "DOCKER_", "BUILDKIT_", "BUILDX_", "SOURCE_DATE_EPOCH", "XDG_", "SSH_AUTH_SOCK", "GIT_")
 

@@ -56,6 +56,7 @@ class Running:
         self.world = world
         self.folder = folder
         self.context = os.path.join(folder, "context")
+        self.out = os.path.join(folder, "image.tar")
         self.site = Site({}, {}, os.path.join(folder, "git"))
         self.places = {
             "context": self.context,
@@ -104,9 +105,9 @@ class Running:
 
     def build(self, build: Build) -> Outcome:
         """Lay out what the build adds to the context, and build it."""
-        self._lay_out(build)
+        self.lay_out(build)
         self.site.requests.clear()
-        out, metadata = os.path.join(self.folder, "image.tar"), os.path.join(self.folder, "metadata.json")
+        out, metadata = self.out, os.path.join(self.folder, "metadata.json")
         for path in (out, metadata):
             if os.path.exists(path):
                 os.unlink(path)
@@ -125,7 +126,8 @@ class Running:
         record = _json(metadata).get("jettison.record", {})
         return Outcome(code, printed, made, self._below(made), record, list(self.site.requests))
 
-    def _lay_out(self, build: Build) -> None:
+    def lay_out(self, build: Build) -> None:
+        """Write what the build adds to the context, and let the server have its pages."""
         layout.write_files(self.context, {path: self.text(text) for path, text in build.context.items()})
         if build.dockerfile:
             layout.write_files(self.context, {build.dockerfile_at: self.text(build.dockerfile)})

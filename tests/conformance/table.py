@@ -37,7 +37,8 @@ What jettison does with each part of the Dockerfile language, as cases that are 
 `tests/conformance`: {count} of them. Each is one file, `tests/conformance/cases/PARAGRAPH/NAME.toml`, with its
 Dockerfile, its context, and what must come out: files, config, history, or the error. The paragraphs are those of the
 language reference that the project is written from. A case with a mark ● is in the older language too, which buildah
-1.28 reads.
+1.28 reads: what it makes of those {both} is written down beside them and compared, path by path. Of {differing},
+marked ○, it makes something else, for the reasons [at the end](#where-buildah-differs).
 
 This page is written by `tests/conformance/table.py`; a test fails when it is out of date.
 
@@ -55,7 +56,10 @@ def page() -> str:
     ]
     counts = "\n".join(f"| §{paragraph} | {TITLES[paragraph]} | {len(found)} |" for paragraph, found in groups)
     total = sum(len(found) for _, found in groups)
-    return _HEAD.format(count=total, counts=counts) + "".join(_section(*group) for group in groups)
+    every = [case for _, found in groups for case in found]
+    both, differing = sum(case.buildah for case in every), [case for case in every if case.differs]
+    head = _HEAD.format(count=total, counts=counts, both=both, differing=len(differing))
+    return head + "".join(_section(*group) for group in groups) + _differences(differing)
 
 
 def _section(paragraph: str, found: list[cases.Case]) -> str:
@@ -64,7 +68,13 @@ def _section(paragraph: str, found: list[cases.Case]) -> str:
 
 
 def _name(case: cases.Case) -> str:
-    return f"`{case.name.partition('/')[2]}`{' ●' if case.buildah else ''}"
+    mark = " ○" if case.differs else " ●" if case.buildah else ""
+    return f"`{case.name.partition('/')[2]}`{mark}"
+
+
+def _differences(found: list[cases.Case]) -> str:
+    rows = "\n".join(f"| `{case.name}` | {_shown(case.differs.reason)} |" for case in found if case.differs)
+    return f"\n## Where buildah differs\n\n| case | reason |\n| --- | --- |\n{rows}\n"
 
 
 def _shown(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Every case of the reference's paragraphs, built; and the page that lists them is up to date."""
+"""Every case of the reference's paragraphs, built, by buildah too; and the page that lists them is up to date."""
 
 from __future__ import annotations
 
@@ -8,23 +8,55 @@ import sys
 
 import pytest
 
+import peers
 from conformance import case as cases
-from conformance import table
+from conformance import peer, table
 from conformance.expect import faults
 from conformance.run import Running, World
+from differential import records
 
 NAMES = cases.names()
+BOTH = [name for name in NAMES if cases.load(name).buildah]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_case(name: str, world: World, tmp_path: object) -> None:
+def test_case(name: str, world: World, base: records.Base, tmp_path: object) -> None:
     case = cases.load(name)
     if case.root and os.geteuid() != 0:
         pytest.skip("the context has files of other owners: only root can make them")
     with Running(case, world, os.path.join(str(tmp_path), "case")) as running:
         for number, build in enumerate(case.builds()):
-            found = faults(build, running.build(build), running.text)
+            outcome = running.build(build)
+            found = faults(build, outcome, running.text)
+            if outcome.image is not None and case.buildah and number == 0:
+                found += peer.faults(case, outcome.image, base)
             assert not found, f"{name}, build {number}: {case.says}\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_record_belongs_to_its_case(name: str, base: records.Base) -> None:
+    records.assert_belongs(peer.subject(cases.load(name)), base)
+
+
+@pytest.mark.parametrize("name", [name for name in BOTH if cases.load(name).differs])
+def test_difference_from_buildah_has_a_reason_and_is_real(name: str, base: records.Base) -> None:
+    records.assert_differs(peer.subject(cases.load(name)), base)
+
+
+@pytest.mark.peer
+@pytest.mark.root
+@pytest.mark.parametrize("name", [name for name in BOTH if records.is_due(name)])
+def test_fresh_build_of_buildah(
+    name: str, world: World, buildah: peers.Buildah, base: records.Base, tmp_path: object
+) -> None:
+    case = cases.load(name)
+    subject, theirs = peer.subject(case), os.path.join(str(tmp_path), "theirs.tar")
+    folder = os.path.join(str(tmp_path), "case")
+    records.assert_still_made(subject, base, theirs, lambda: peer.build(case, world, buildah, folder, theirs))
+    if "failed" not in subject.written():
+        with Running(case, world, os.path.join(str(tmp_path), "ours")) as running:
+            assert running.build(case).code == 0
+        assert not records.ocidiff(subject, theirs, running.out)
 
 
 def test_there_are_enough_cases() -> None:
