@@ -81,13 +81,16 @@ class Machines:
         of: CacheSource | tuple[CacheSource, ...] = (),
         output: OutputSpec | None = None,
         epoch: int | None = EPOCH,
+        contexts: dict[str, str] | None = None,
         **more: Any,
     ) -> Built:
-        """One build there; without `output` the image stays in the machine's store."""
+        """One build there; without `output` the image stays in the machine's store. `contexts` are named ones beside
+        the base.
+        """
         events: list[AnyEvent] = []
         request = BuildRequest(
             context=self.context,
-            build_contexts={"busybox": f"oci-layout://{self.base}"},
+            build_contexts={"busybox": f"oci-layout://{self.base}", **(contexts or {})},
             store=self.store(machine),
             cache_to=to if isinstance(to, tuple) else (to,),
             cache_from=of if isinstance(of, tuple) else (of,),

@@ -125,10 +125,9 @@ class _Build:
         dockerfile = parse_dockerfile(contexts.dockerfile)
         wanted = platforms(self._request)
         several = is_multiple(self._request, wanted)
-        plans = [
-            drive(lower(dockerfile, lower_options(self._request, platform, several)), self._images.resolve)
-            for platform in wanted
-        ]
+        stamps = self._secrets.stamps(self._session.store.salt)
+        options = [lower_options(self._request, platform, several, stamps) for platform in wanted]
+        plans = [drive(lower(dockerfile, each), self._images.resolve) for each in options]
         for plan in plans:
             check_entitlements(self._request, plan)
         found = warnings_of(dockerfile, self._request, contexts.main.ignore, self._images, self._session.store)

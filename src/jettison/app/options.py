@@ -41,8 +41,12 @@ def default_jobs() -> int:
     return max(16, 4 * (os.cpu_count() or 1))
 
 
-def lower_options(request: BuildRequest, platform: str, several: bool) -> LowerOptions:
-    """What one plan depends on beside the Dockerfile. Raises UsageError."""
+def lower_options(
+    request: BuildRequest, platform: str, several: bool, stamps: dict[str, str] | None = None
+) -> LowerOptions:
+    """What one plan depends on beside the Dockerfile. `stamps` are those of secrets (`Secrets.stamps`). Raises
+    UsageError.
+    """
     if request.network not in ("default", "none", "host"):
         raise UsageError(f"network mode {request.network!r} is not default, none or host")
     return LowerOptions(
@@ -56,6 +60,7 @@ def lower_options(request: BuildRequest, platform: str, several: bool) -> LowerO
         extra_hosts=request.add_hosts,
         shm_size_bytes=request.shm_size_bytes,
         proxy_env=proxies(dict(os.environ)),
+        secret_stamps=stamps or {},
         no_cache=request.no_cache,
         no_cache_stages=request.no_cache_filter,
         implicit_platform=not request.platforms,

@@ -8,11 +8,15 @@ from jettison.record.model import BuildRecord, ImageRecord
 
 
 class Secret(msgspec.Struct, frozen=True, kw_only=True):
-    """`--secret id=ID,src=PATH` or `,env=NAME`. Exactly one of `src` and `env` is set."""
+    """`--secret id=ID,src=PATH` or `,env=NAME`. Exactly one of `src` and `env` is set.
+
+    `rebuild`: the RUNs that mount it run again when its value changes; otherwise its value is in no key.
+    """
 
     id: str
     src: str | None = None
     env: str | None = None
+    rebuild: bool = False
 
 
 class SshAgent(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,9 +1,14 @@
-"""The values of a build's secrets and the sockets of its ssh agents: read once, when a step first needs them."""
+"""The values of a build's secrets and the sockets of its ssh agents: read once, when a step first needs them.
+
+A secret whose change is to rebuild has a stamp in keys: scrypt of its value, salted with what the store alone knows. So
+neither a store nor a cache that was made from it tells the value, and whoever has both guesses slowly.
+"""
 
 from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -14,6 +19,7 @@ from jettison.base.errors import InputError
 MAX_SECRET_BYTES = 500 * 1024  # as docker's
 SHORTEST, SHORTEST_LINE = 4, 8  # of what is masked, in characters
 MOST_LINES = 500
+_SCRYPT = {"n": 1 << 14, "r": 8, "p": 1, "dklen": 32}  # some 50 ms and 16 MB a guess
 
 
 class Secrets:
@@ -46,6 +52,11 @@ class Secrets:
                 self._values[secret_id] = _read(secret)
             return self._values[secret_id]
 
+    def stamps(self, salt: Callable[[], bytes]) -> dict[str, str]:
+        """What stands in keys for the secrets whose change rebuilds, by id. `salt` is asked when there is one."""
+        chosen = [secret.id for secret in self._secrets.values() if secret.rebuild]
+        return {secret_id: _stamp(secret_id, self.value(secret_id) or b"", salt()) for secret_id in chosen}
+
     def agent(self, agent_id: str) -> str | None:
         """The path of an agent's socket, None when the caller gave none of that id. Raises InputError, HostError."""
         return self._agents.path(agent_id)
@@ -70,6 +81,12 @@ class Secrets:
             found.update(line for line in lines if len(line) >= SHORTEST_LINE)
             found.add(text)
         return tuple(sorted((text for text in found if len(text) >= SHORTEST), key=len, reverse=True))
+
+
+def _stamp(secret_id: str, value: bytes, salt: bytes) -> str:
+    import hashlib
+
+    return hashlib.scrypt(value, salt=salt + secret_id.encode("utf-8", "surrogateescape"), **_SCRYPT).hex()
 
 
 def _read(secret: Secret) -> bytes:

@@ -211,7 +211,11 @@ def _parser() -> Parser:
     add("--target", metavar="STAGE", help="the stage to build (default: the last)")
     many("--build-arg", metavar="NAME[=VALUE]", help="value of an ARG; a bare name takes the environment's")
     many("--build-context", metavar="NAME=SPEC", help="DIR, docker-image://REF, oci-layout://DIR[:TAG] or URL")
-    many("--secret", metavar="SPEC", help="id=NAME,src=FILE or id=NAME,env=VARIABLE, for RUN --mount=type=secret")
+    many(
+        "--secret",
+        metavar="SPEC",
+        help="id=NAME,src=FILE or id=NAME,env=VARIABLE[,rebuild=true], for RUN --mount=type=secret",
+    )
     many("--ssh", metavar="default|ID=PATH", help="an ssh agent's socket, or private keys, for RUN --mount=type=ssh")
     many("--label", metavar="NAME=VALUE", help="a label of the image")
     many("--platform", metavar="OS/ARCH", help="the platform to build for (default: this machine's)")

@@ -64,23 +64,27 @@ def _checked(spec: OutputSpec, unread: dict[str, str]) -> OutputSpec:
 
 
 def secret(text: str) -> Secret:
-    """`--secret id=ID[,src=PATH|,env=NAME]`. Without either: the variable named ID where there is one, else a file."""
+    """`--secret id=ID[,src=PATH|,env=NAME][,rebuild=true]`. With neither source: the variable named ID where there is
+    one, else a file.
+    """
     import os
 
     given = fields(text, "--secret") if "=" in text else {"id": text}
+    rebuild = boolean(given.pop("rebuild", "false"), "--secret rebuild")
     kind = given.pop("type", "")
     source = given.pop("src", None) or given.pop("source", None)
     variable = given.pop("env", None)
     name = given.pop("id", None) or source or variable
     if not name or given or kind not in ("", "file", "env"):
         raise UsageError(
-            f"--secret {text} is not understood", hint="--secret id=NAME,src=PATH or --secret id=NAME,env=VARIABLE"
+            f"--secret {text} is not understood",
+            hint="--secret id=NAME,src=PATH or id=NAME,env=VARIABLE[,rebuild=true]",
         )
     if source and kind == "env":
         source, variable = None, source
     if source is None and variable is None:
-        return Secret(id=name, env=name) if name in os.environ and kind != "file" else Secret(id=name, src=name)
-    return Secret(id=name, src=source) if source is not None else Secret(id=name, env=variable)
+        source, variable = (None, name) if name in os.environ and kind != "file" else (name, None)
+    return Secret(id=name, src=source, env=None if source is not None else variable, rebuild=rebuild)
 
 
 def ssh(text: str) -> SshAgent:

@@ -138,7 +138,14 @@ class MountReader(msgspec.Struct, kw_only=True):
             target = f"/run/secrets/{name.rstrip('/').rpartition('/')[2]}"
         mode, uid, gid = _owned(fields, 0o400)
         return SecretMount(
-            target=target, id=name, env=fields.env, required=fields.required, mode=mode, uid=uid, gid=gid
+            target=target,
+            id=name,
+            env=fields.env,
+            required=fields.required,
+            mode=mode,
+            uid=uid,
+            gid=gid,
+            stamp=self.work.options.secret_stamps.get(name, ""),
         )
 
     def _ssh(self, fields: Fields, option: MountOption) -> SshMount:

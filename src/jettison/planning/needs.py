@@ -24,7 +24,8 @@ class LowerOptions(msgspec.Struct, frozen=True, kw_only=True):
     `oci-layout://DIR[:TAG|@DIGEST]`, a git or http URL, or anything else: a directory, which becomes LocalOp(name).
     The main context is always LocalOp("context"): a remote one has been fetched before. `no_cache_stages` are the
     stages of --no-cache-filter, in any case. `proxy_env` is injected into RUN and enters no key; build-args of those
-    names are added to it. `implicit_platform`: nobody asked for `platform`, so a base that has only another one may be
+    names are added to it. `secret_stamps` are those of the secrets whose change rebuilds, by id (`ops.SecretMount`).
+    `implicit_platform`: nobody asked for `platform`, so a base that has only another one may be
     taken, and the image is what its base is. `show_platform` puts the platform in front of what is displayed.
     """
 
@@ -39,6 +40,7 @@ class LowerOptions(msgspec.Struct, frozen=True, kw_only=True):
     shm_size_bytes: int = DEFAULT_SHM_BYTES
     hostname: str | None = None
     proxy_env: dict[str, str] = {}
+    secret_stamps: dict[str, str] = {}
     no_cache: bool = False
     no_cache_stages: tuple[str, ...] = ()
     cache_namespace: str = ""

@@ -138,7 +138,9 @@ class TmpfsMount(Mount, frozen=True, kw_only=True):
 
 
 class SecretMount(Mount, frozen=True, kw_only=True):
-    """`target` "" mounts no file; `env` names a variable that gets the value."""
+    """`target` "" mounts no file; `env` names a variable that gets the value. `stamp` stands for the value where a
+    change of it is to make the step run again, and is "" elsewhere: never the value, nor what it could be guessed from.
+    """
 
     id: str
     env: str | None = None
@@ -146,6 +148,7 @@ class SecretMount(Mount, frozen=True, kw_only=True):
     mode: int = 0o400
     uid: int = 0
     gid: int = 0
+    stamp: str = ""
 
 
 class SshMount(Mount, frozen=True, kw_only=True):

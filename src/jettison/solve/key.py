@@ -24,6 +24,7 @@ OP_PART = "op"
 INPUT_PREFIX = "input "
 ENV_PREFIX = "env "
 FILE_PREFIX = "file "
+SECRET_PREFIX = "secret "  # noqa: S105 - of a part's name
 
 # What does not change what a step yields: how it runs, how it is shown, what only checks it, and names of what a digest
 # already names (the identity of a source stands in for them).
@@ -55,8 +56,8 @@ def op_parts(op: ops.AnyOp, identity: str = "") -> tuple[KeyPart, ...]:
 
 
 def op_digest(parts: tuple[KeyPart, ...]) -> str:
-    """What finds earlier results of the same op, whatever it was run on."""
-    return _digest("op", parts)
+    """What finds earlier results of the same op, whatever it was run on, and whatever its secrets were."""
+    return _digest("op", tuple(part for part in parts if not part.name.startswith(SECRET_PREFIX)))
 
 
 def definition_key(parts: tuple[KeyPart, ...], inputs: Iterable[str]) -> Key:
@@ -119,7 +120,8 @@ def _field(name: str, value: object) -> list[KeyPart]:
     if name == "sources" and isinstance(value, tuple):
         return [KeyPart(f"source {index}", _text(_source(source))) for index, source in enumerate(value)]
     if name == "mounts" and isinstance(value, tuple):
-        return [KeyPart(f"mount {index}", _text(_mount(mount))) for index, mount in enumerate(value)]
+        parts = [KeyPart(f"mount {index}", _text(_mount(mount))) for index, mount in enumerate(value)]
+        return parts + _stamps(value)
     if name == "files" and isinstance(value, tuple):
         return [KeyPart(f"script {index}", _text(file)) for index, file in enumerate(value)]
     return [KeyPart(name, _text(value))]
@@ -130,7 +132,13 @@ def _source(source: ops.CopySource) -> dict[str, object]:
 
 
 def _mount(mount: ops.AnyMount) -> dict[str, object]:
-    return {"type": type(mount).__name__, **_said(mount)}
+    return {"type": type(mount).__name__, **{name: value for name, value in _said(mount).items() if name != "stamp"}}
+
+
+def _stamps(mounts: tuple[ops.AnyMount, ...]) -> list[KeyPart]:
+    """A part for each secret whose value counts, so that a miss can name it."""
+    found = {mount.id: mount.stamp for mount in mounts if isinstance(mount, ops.SecretMount) and mount.stamp}
+    return [KeyPart(SECRET_PREFIX + utf8(name), stamp) for name, stamp in found.items()]
 
 
 def _said(value: msgspec.Struct) -> dict[str, object]:

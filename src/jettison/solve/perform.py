@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ import msgspec
 from jettison.base.digest import is_digest
 from jettison.base.errors import Cancelled
 from jettison.planning import ops
-from jettison.record.model import StepCached, StepFinished, StepStarted
+from jettison.record.model import KeyPart, StepCached, StepFinished, StepStarted
 from jettison.solve import why
 from jettison.solve.define import Defined
 from jettison.solve.faults import Fault
@@ -37,14 +37,29 @@ class Performed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Site(NamedTuple):
-    """Where a step stands: its project (one context on one platform) and its name there."""
+    """Where a step stands: its project (a context, on one platform) and its name there."""
 
-    project: str
+    scope: str
+    platform: str
     name: str
 
+    @property
+    def project(self) -> str:
+        """What the texts of the sites of one context on one platform begin with."""
+        return f"{self.scope} {self.platform}#"
+
+    @property
+    def stage(self) -> str:
+        """What the texts of one stage's sites there begin with."""
+        return f"{self.project}{self.name.rpartition('.')[0]}."
+
     def text(self) -> str:
-        """As the cache has it: the texts of a project's sites begin with the project."""
+        """As the cache has it."""
         return self.project + self.name
+
+    def is_elsewhere(self, text: str) -> bool:
+        """Whether that is a site of this context on another platform."""
+        return text.startswith(f"{self.scope} ") and not text.startswith(self.project)
 
 
 class Performer:
@@ -66,19 +81,22 @@ class Performer:
         self._emit = emit
         self._stop = stop
         self._sites = sites
+        self._saved: set[tuple[str, tuple[KeyPart, ...]]] = set()
         self._turns = Turns()
 
-    def perform(self, defined: Defined, inputs: Inputted, *, forced: bool) -> Performed:
-        """The step's result on those inputs. `forced`: it runs, and what it yields is what counts. Raises Fault."""
-        attempt = _Attempt()
+    def perform(self, defined: Defined, inputs: Inputted, *, asked: str = "", twins: tuple[str, ...] = ()) -> Performed:
+        """The step's result on those inputs. `asked`, a flag: it runs, and what it yields is what counts. `twins` are
+        the steps that are the same as this one. Raises Fault.
+        """
+        attempt = _Attempt(twins)
         try:
             key = self._content_key(defined, inputs)
             with self._turns.of(key.digest):
                 self._go_on()
-                found = None if forced else self._cache.find(key.digest)
+                found = None if asked else self._cache.find(key.digest)
                 if found is not None:
-                    return self._reuse(defined, key, inputs, found)
-                return self._run(defined, key, inputs, attempt, forced=forced)
+                    return self._reuse(defined, key, inputs, found, twins)
+                return self._run(defined, key, inputs, attempt, asked)
         except Exception as error:
             self._give_up(attempt)
             raise Fault(defined.step, error, started=attempt.started) from error
@@ -101,23 +119,23 @@ class Performer:
             return self._inputs.stack_digest(defined.step, index, result.layers)
         return result.id
 
-    def _reuse(self, defined: Defined, key: Key, inputs: Inputted, found: Result) -> Performed:
+    def _reuse(self, defined: Defined, key: Key, inputs: Inputted, found: Result, twins: tuple[str, ...]) -> Performed:
         """An earlier result fits: its layers, on what the step stands on now (equal bytes, maybe in other layers)."""
         base = _base(inputs)
         result = Result(id=found.id, layers=(*base.layers, *found.added), added=found.added)
-        self._cache.save((defined.key, key), defined.op_digest, self._site(defined), result)
+        self._save(defined, key, result, twins)
         self._emit(StepCached(step=defined.step.id, hit=CONTENT))
         return Performed(result=result, hit=CONTENT)
 
-    def _run(self, defined: Defined, key: Key, inputs: Inputted, attempt: _Attempt, *, forced: bool) -> Performed:
+    def _run(self, defined: Defined, key: Key, inputs: Inputted, attempt: _Attempt, asked: str) -> Performed:
         step = defined.step
-        reason = why.ASKED if forced else self._reason(defined, key)
+        reason = asked or self._reason(defined, key)
         self._emit(StepStarted(step=step.id, reason=reason))
         attempt.started = True
         began = time.monotonic()
         attempt.added = self._executor.execute(step, inputs, self._emit, self._stop)
-        result, equal = self._settle(defined, inputs, attempt, forced=forced)
-        self._cache.save((defined.key, key), defined.op_digest, self._site(defined), result)
+        result, equal = self._settle(defined, inputs, attempt, forced=bool(asked))
+        self._save(defined, key, result, attempt.twins)
         attempt.added = ()
         duration = round((time.monotonic() - began) * 1000, 3)
         self._emit(StepFinished(step=step.id, duration_ms=duration))
@@ -146,26 +164,30 @@ class Performer:
         return tuple(layer if is_digest(layer) else self._inputs.layer_digest(layer) for layer in layers)
 
     def _reason(self, defined: Defined, key: Key) -> str:
-        step = defined.step
-        before = self._earlier(defined, key)
-        if before is None and is_source(step.op):
-            return why.FIRST_FETCH
-        return why.reason(before.parts if before else None, key.parts, why.labels(step, defined.producers))
-
-    def _earlier(self, defined: Defined, key: Key) -> Candidate | None:
-        """What to compare with: the last result here if its op was this one, else this op's last one in the project
-        (the Dockerfile got or lost a line), else whatever was here.
-        """
-        here = self._cache.last_at(self._site(defined))
+        step, site = defined.step, self._sites[defined.step.id]
+        here = self._cache.last_at(site.text())
         own = len(defined.parts)
-        if here is not None and here.parts[:own] == key.parts[:own]:
-            return here
-        project = self._sites[defined.step.id].project
-        same = (each for each in self._cache.candidates(defined.op_digest) if each.site.startswith(project))
-        return next(same, here)
+        same: tuple[Candidate, ...] = ()
+        if here is None or here.parts[:own] != key.parts[:own]:
+            same = self._earlier(defined)
+        before = _first_in(site.stage, same) or here or _first_in(site.project, same)
+        if before is not None:
+            return why.reason(before.parts, key.parts, why.labels(step, defined.producers))
+        if is_source(step.op):
+            return why.FIRST_FETCH
+        return why.first_build(site.platform if any(site.is_elsewhere(each.site) for each in same) else "")
 
-    def _site(self, defined: Defined) -> str:
-        return self._sites[defined.step.id].text()
+    def _earlier(self, defined: Defined) -> tuple[Candidate, ...]:
+        """Results of the op from before this build: its stage got or lost a line, or has another name."""
+        found = self._cache.candidates(defined.op_digest)
+        return tuple(each for each in found if (each.site, each.parts) not in self._saved)
+
+    def _save(self, defined: Defined, key: Key, result: Result, twins: tuple[str, ...]) -> None:
+        """Remember the result, and that it is what stands at the sites of all steps that are this one."""
+        for name in (*twins, defined.step.id):
+            site = self._sites[name].text()
+            self._cache.save((defined.key, key), defined.op_digest, site, result)
+            self._saved.add((site, key.parts))
 
     def _give_up(self, attempt: _Attempt) -> None:
         """The step failed after its layers were made: nobody will ever name them."""
@@ -179,7 +201,8 @@ class Performer:
 class _Attempt:
     """How far a step came: what is to be taken back when it fails."""
 
-    def __init__(self) -> None:
+    def __init__(self, twins: tuple[str, ...]) -> None:
+        self.twins = twins
         self.started = False
         self.added: tuple[str, ...] = ()
 
@@ -207,6 +230,10 @@ class Turns:
     def _claim(self, key: str, mine: threading.Event) -> threading.Event:
         with self._lock:
             return self._taken.setdefault(key, mine)
+
+
+def _first_in(place: str, candidates: Iterable[Candidate]) -> Candidate | None:
+    return next((each for each in candidates if each.site.startswith(place)), None)
 
 
 def _base(inputs: Inputted) -> Result:

@@ -11,6 +11,7 @@ from jettison.planning import ops
 from jettison.planning.graph import Plan, Step
 from jettison.planning.merge import own_name
 from jettison.record.model import StepCached
+from jettison.solve import why
 from jettison.solve.crew import Crew
 from jettison.solve.define import Defined, define
 from jettison.solve.faults import Fault
@@ -80,7 +81,7 @@ def _sites(plans: Collection[Plan], scope: str) -> dict[str, Site]:
     sites: dict[str, Site] = {}
     for plan in plans:
         for step in plan.steps:
-            sites.setdefault(step.id, Site(f"{scope} {plan.platform}#", own_name(step.id, plan.platform)))
+            sites.setdefault(step.id, Site(scope, plan.platform, own_name(step.id, plan.platform)))
     return sites
 
 
@@ -98,14 +99,15 @@ class _Stop:
         return self._set or self._cancel.is_set()
 
 
-def _forced(defined: Mapping[str, Defined], *, no_cache: bool, stages: frozenset[str]) -> frozenset[str]:
-    return frozenset(
-        name
+def _forced(defined: Mapping[str, Defined], *, no_cache: bool, stages: frozenset[str]) -> dict[str, str]:
+    """The steps that run whatever is known, each with the flag that wants it."""
+    return {
+        name: why.asked(each.step.stage, every=no_cache)
         for name, each in defined.items()
         if (no_cache and not is_source(each.step.op))
         or (each.step.stage.lower() in stages and not is_source(each.step.op))
         or (isinstance(each.step.op, ops.RunOp) and each.step.op.run_only.ignore_cache)
-    )
+    }
 
 
 class _Solve:
@@ -115,7 +117,7 @@ class _Solve:
         self,
         plans: tuple[Plan, ...],
         defined: Mapping[str, Defined],
-        forced: frozenset[str],
+        forced: Mapping[str, str],
         *,
         cache: ResultCache,
         emit: Emit,
@@ -125,7 +127,8 @@ class _Solve:
         self._lineages = tuple(plan.lineage for plan in plans)
         self._defined = defined
         self._leader = _leaders(defined)
-        self._forced = frozenset(self._leader[name] for name in forced)
+        self._forced = {self._leader[name]: flag for name, flag in forced.items()}
+        self._followers = _followers(self._leader)
         self._cache = cache
         self._emit = emit
         self._stop = stop
@@ -224,16 +227,15 @@ class _Solve:
     def _start(self, crew: Crew[Performed], name: str) -> None:
         defined = self._defined[name]
         results = tuple(self._result_of(each) for each in defined.step.inputs)
-        forced = name in self._forced
-        crew.start(name, lambda: self._performer.perform(defined, results, forced=forced))
+        asked, twins = self._forced.get(name, ""), self._followers.get(name, ())
+        crew.start(name, lambda: self._performer.perform(defined, results, asked=asked, twins=twins))
 
     def _settle(self, name: str, performed: Performed) -> None:
         self._results[name] = performed.result
         self._performed[name] = performed
         self._schedule.done(name)
-        for follower, leader in self._leader.items():
-            if leader == name and follower != name:
-                self._emit(StepCached(step=follower, hit=DEFINITION))
+        for follower in self._followers.get(name, ()):
+            self._emit(StepCached(step=follower, hit=DEFINITION))
 
     def _worse(self, first: Fault | None, later: Fault) -> Fault:
         """The failure to raise: the first one that is no mere consequence. The other is told at once."""
@@ -275,6 +277,15 @@ class _Solve:
 def _leaders(defined: Mapping[str, Defined]) -> dict[str, str]:
     first: dict[str, str] = {}
     return {name: first.setdefault(each.key.digest, name) for name, each in defined.items()}
+
+
+def _followers(leader: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """The steps that each leader stands for, beside itself."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, first in leader.items():
+        if name != first:
+            found[first] = (*found.get(first, ()), name)
+    return found
 
 
 def _fault(step: Step, error: BaseException) -> Fault:

@@ -9,11 +9,10 @@ from jettison.base.digest import is_digest
 from jettison.planning import ops
 from jettison.planning.graph import Step
 from jettison.record.model import KeyPart
-from jettison.solve.key import ENV_PREFIX, FILE_PREFIX, INPUT_PREFIX, OP_PART, VERSION_PART
+from jettison.solve.key import ENV_PREFIX, FILE_PREFIX, INPUT_PREFIX, OP_PART, SECRET_PREFIX, VERSION_PART
 
 FIRST_BUILD = "first build of this step"
 FIRST_FETCH = "not fetched before"
-ASKED = "--no-cache"
 GONE = "its earlier result is no longer in the store"
 
 NAMED_CHANGES = 3
@@ -59,6 +58,16 @@ def reason(old: tuple[KeyPart, ...] | None, new: tuple[KeyPart, ...], inputs: tu
     found += files or [_label(name, inputs) for name in changed if _is_local(name, inputs)]
     found += [_label(name, inputs) for name in changed if name.startswith(INPUT_PREFIX) and not _is_local(name, inputs)]
     return _listed(found) or GONE
+
+
+def asked(stage: str, *, every: bool) -> str:
+    """The flag that makes a step of that stage run, whatever is known. `every`: all of them run."""
+    return "--no-cache" if every else f"--no-cache-filter {stage}"
+
+
+def first_build(platform: str = "") -> str:
+    """A step that was never built here, or never for that platform."""
+    return f"{FIRST_BUILD} for {platform}" if platform else FIRST_BUILD
 
 
 def labels(step: Step, producers: Iterable[Step]) -> tuple[str, ...]:
@@ -115,10 +124,14 @@ def _own(name: str, before: str | None, after: str | None) -> str:
         variable = name[len(ENV_PREFIX) :]
         hidden = _SECRET.search(variable) is not None
         return f"{variable} {_verb(before, after)}{'' if hidden else _values(before, after)}"
+    if name.startswith(SECRET_PREFIX):
+        return f"{name} {_verb(before, after)}"
     if name.startswith(("source ", "mount ", "script ")):
         kind, number = name.split(" ")
         return f"{kind} {int(number) + 1} {_verb(before, after)}"
-    return f"{_WORDS.get(name, name)} changed{'' if name == 'args' else _values(before, after)}"
+    word = _WORDS.get(name, name)
+    verb = _verb(before, after) if word.startswith("--") else "changed"
+    return f"{word} {verb}{'' if name == 'args' else _values(before, after)}"
 
 
 def _verb(before: str | None, after: str | None) -> str:

@@ -1,7 +1,7 @@
 """The store as its users hold it: one value with its parts.
 
-What lies in it: version, index.sqlite, blobs/sha256/HEX, snapshots/ID/{head,manifest,files/}, caches/ID/N, tmp/SESSION,
-locks/, records/ID.json.
+What lies in it: version, salt, index.sqlite, blobs/sha256/HEX, snapshots/ID/{head,manifest,files/}, caches/ID/N,
+tmp/SESSION, locks/, records/ID.json.
 """
 
 from __future__ import annotations
@@ -70,6 +70,12 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def salt(self) -> bytes:
+        """32 random bytes that only this store knows, made when they are first asked for."""
+        from jettison.store.salt import salt
+
+        return salt(self.root)
 
     def snapshot_path(self, layer: str) -> str:
         """Where the snapshot of `layer` lies or would lie, with its files."""

@@ -55,6 +55,12 @@ def test_wrong_outputs(text, said):
         ("id=JETTISON_TEST_SECRET", Secret(id="JETTISON_TEST_SECRET", env="JETTISON_TEST_SECRET")),
         ("id=nosuchvariable", Secret(id="nosuchvariable", src="nosuchvariable")),
         ("src=f", Secret(id="f", src="f")),
+        ("id=a,src=f,rebuild=true", Secret(id="a", src="f", rebuild=True)),
+        (
+            "id=JETTISON_TEST_SECRET,rebuild=1",
+            Secret(id="JETTISON_TEST_SECRET", env="JETTISON_TEST_SECRET", rebuild=True),
+        ),
+        ("id=a,env=B,rebuild=false", Secret(id="a", env="B")),
     ],
 )
 def test_secrets(text, expected, monkeypatch):
@@ -62,7 +68,7 @@ def test_secrets(text, expected, monkeypatch):
     assert flags.secret(text) == expected
 
 
-@pytest.mark.parametrize("text", ["id=a,colour=red", "type=file", "id=a,type=other"])
+@pytest.mark.parametrize("text", ["id=a,colour=red", "type=file", "id=a,type=other", "id=a,rebuild=perhaps"])
 def test_wrong_secrets(text):
     with pytest.raises(UsageError, match="--secret"):
         flags.secret(text)

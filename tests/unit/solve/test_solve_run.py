@@ -263,7 +263,7 @@ def test_a_miss_is_compared_with_the_same_project_and_platform(bench: Bench):
     )
     bench.solve(plan(image(), run("s.1", "x", "image:base")), scope="/here")
     bench.solve(arm, scope="/here")
-    assert bench.reason("s.1") == "first build of this step"
+    assert bench.reason("s.1") == "first build of this step for arm"
     bench.solve(plan(image(digest="sha256:" + "e" * 64), run("s.1", "x", "image:base")), scope="/there")
     assert bench.reason("s.1") == "first build of this step"
     bench.solve(plan(image(digest="sha256:" + "f" * 64), run("s.1", "x", "image:base")), scope="/here")
