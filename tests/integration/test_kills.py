@@ -87,7 +87,6 @@ def what_it_started(process: subprocess.Popen[bytes], project: Project) -> set[i
     return set(processes(project)) - {process.pid}
 
 
-@pytest.mark.soak
 @pytest.mark.parametrize("seed", range(KILLS))
 def test_a_build_killed_at_any_moment(seed: int, whole: Whole, tmp_path: object) -> None:
     dice = random.Random(seed)

@@ -84,7 +84,6 @@ def broken(seed: int) -> str:
     return text
 
 
-@pytest.mark.soak
 @pytest.mark.parametrize("first", range(0, CASES, PART))
 def test_the_parser_raises_nothing_but_its_own_error(first: int) -> None:
     for seed in range(first, min(first + PART, CASES)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ DIGEST = st.sampled_from(["", "@sha256:" + "0123456789abcdef" * 4])
 
 
 @given(DOMAIN, st.lists(WORD, min_size=1, max_size=4), TAG, DIGEST)
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_all_forms_of_a_reference_name_the_same(domain: str, words: list[str], tag: str, digest: str) -> None:
     reference = parse_reference(domain + "/".join(words) + tag + digest)
     assert parse_reference(str(reference)) == reference
@@ -27,7 +28,7 @@ def test_all_forms_of_a_reference_name_the_same(domain: str, words: list[str], t
 
 
 @given(st.text(max_size=60))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_any_text_is_a_reference_or_an_input_error(text: str) -> None:
     if not is_reference(text):
         with pytest.raises(InputError, match="invalid reference format"):
@@ -39,7 +40,7 @@ def test_any_text_is_a_reference_or_an_input_error(text: str) -> None:
 
 
 @given(st.text(alphabet=st.sampled_from('Bearer bsic,="\\ realm\t'), max_size=80))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_any_header_is_read_without_complaint(header: str) -> None:
     for challenge in parse_challenges(header):
         assert challenge.scheme

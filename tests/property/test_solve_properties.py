@@ -1,5 +1,6 @@
 """Whole solves of random plans with fake vertices: a warm build yields just what a cold one does, and runs no more."""
 
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,7 +47,7 @@ def plan_of(shape: list[tuple[str, list[int], str]], commands: list[str]) -> Pla
     return plan(*steps)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(shapes(), histories(), st.sampled_from([1, 3]))
 def test_a_warm_build_yields_what_a_cold_one_does(shape, history, jobs):
     warm = Bench()
@@ -66,7 +67,7 @@ def test_a_warm_build_yields_what_a_cold_one_does(shape, history, jobs):
         assert outcomes[0] == outcomes[1]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(shapes(), histories())
 def test_the_same_build_again_executes_nothing(shape, history):
     bench = Bench()

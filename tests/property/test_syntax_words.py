@@ -4,6 +4,7 @@ import os
 import subprocess
 from collections.abc import Callable
 
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -38,7 +39,7 @@ _words = st.lists(_piece, min_size=1, max_size=5).map("".join)
 
 
 @given(st.lists(_words, min_size=1, max_size=30))
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_it_agrees_with_sh(words: list[str]) -> None:
     script = "".join(f"r={word}\nprintf '%s\\0' \"$r\"\n" for word in words)
     environment = {**VALUES, "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}

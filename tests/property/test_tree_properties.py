@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -45,7 +46,7 @@ def rows_of(number, layer):
     return rows.values()
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(layers)
 def test_a_stack_is_what_the_layers_merge_to(tmp_path_factory, stack):
     root = tmp_path_factory.mktemp("stack")
@@ -67,7 +68,7 @@ links = st.dictionaries(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(links, st.lists(st.sampled_from([*NAMES, ".."]), max_size=5).map("/".join))
 def test_symlinks_lead_where_the_kernel_leads(tmp_path_factory, tree, path):
     """Within a directory, for links that are relative and stay in it: as realpath(3) says."""
@@ -109,7 +110,7 @@ perms = st.one_of(st.sampled_from(["u", "g", "o"]), st.text("rwxX", max_size=4))
 clauses = st.lists(st.builds("{}{}{}".format, who, st.sampled_from("+-="), perms), min_size=1, max_size=4)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(clauses.map(",".join), st.integers(0, 0o777), st.booleans())
 def test_chmod_does_what_chmod_does(tmp_path_factory, text, mode, is_dir):
     at = str(tmp_path_factory.mktemp("chmod") / "x")
@@ -122,7 +123,7 @@ def test_chmod_does_what_chmod_does(tmp_path_factory, text, mode, is_dir):
 contents = st.dictionaries(paths, st.sampled_from(["file", "dir", "link"]), max_size=8)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(contents, contents)
 def test_a_directory_is_copied_as_cp_does(tmp_path_factory, source, target):
     """Onto another tree, where nothing has another type: what both agree on."""
