@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -24,13 +25,16 @@ def _empty(at: int) -> None:
     """Remove all below the open directory `at`, and close it.
 
     By descriptor, one at a time, and without recursion: a step can make paths that are longer than the kernel takes
-    at once, and trees deeper than a process may have files open.
+    at once, and trees deeper than a process may have files open. Somebody else may be removing the same.
     """
     device = os.fstat(at).st_dev
     levels = [_remove_files(at)]
     while levels:
         if levels[-1]:
-            deeper = os.open(levels[-1][-1], _DIRECTORY, dir_fd=at)
+            deeper = _open_below(at, levels[-1][-1])
+            if deeper is None:
+                levels[-1].pop()
+                continue
             if os.fstat(deeper).st_dev != device:
                 raise OSError(errno.EBUSY, "something is mounted there", levels[-1][-1])
             levels.append(_remove_files(deeper))
@@ -38,7 +42,7 @@ def _empty(at: int) -> None:
             levels.pop()
             deeper = os.open("..", _DIRECTORY, dir_fd=at)
             if levels:
-                os.rmdir(levels[-1].pop(), dir_fd=deeper)
+                _gone(os.rmdir, levels[-1].pop(), deeper)
         os.close(at)
         at = deeper
     os.close(at)
@@ -52,28 +56,74 @@ def _remove_files(directory: int) -> list[str]:
             if entry.is_dir(follow_symlinks=False):
                 left.append(entry.name)
             else:
-                os.unlink(entry.name, dir_fd=directory)
+                _gone(os.unlink, entry.name, directory)
     return left
 
 
+def _gone(remove: Callable[..., None], name: str, directory: int) -> None:
+    try:
+        remove(name, dir_fd=directory)
+    except FileNotFoundError:
+        pass
+
+
+def _open_below(at: int, name: str) -> int | None:
+    """The directory `name` of the open directory `at`, None when it is gone."""
+    try:
+        return os.open(name, _DIRECTORY, dir_fd=at)
+    except FileNotFoundError:
+        return None
+
+
 def size_of(path: str) -> int:
-    """The bytes on disk below `path`: blocks, a hard-linked file counted once; 0 for what is not there."""
+    """The bytes on disk at and below `path`: blocks, of a hard-linked file the link's share, so that all links together
+    count once. 0 for what is not there. Others may be changing it meanwhile.
+    """
     try:
         status = os.lstat(path)
+        if not stat.S_ISDIR(status.st_mode):
+            return _share(status)
+        return _share(status) + _size_below(os.open(path, _DIRECTORY))
     except FileNotFoundError:
         return 0
-    total = status.st_blocks * 512
-    seen: set[tuple[int, int]] = set()
-    stack = [path] if stat.S_ISDIR(status.st_mode) else []
-    while stack:
-        with os.scandir(stack.pop()) as entries:
-            for entry in entries:
-                status = entry.stat(follow_symlinks=False)
-                if stat.S_ISDIR(status.st_mode):
-                    stack.append(entry.path)
-                elif status.st_nlink > 1:
-                    if (status.st_dev, status.st_ino) in seen:
-                        continue
-                    seen.add((status.st_dev, status.st_ino))
-                total += status.st_blocks * 512
+
+
+def _size_below(at: int) -> int:
+    """The bytes of all below the open directory `at`, which is closed. As `_empty`: without paths or recursion."""
+    total, directories = _size_within(at)
+    levels = [directories]
+    while levels:
+        if levels[-1]:
+            deeper = _open_below(at, levels[-1].pop())
+            if deeper is None:
+                continue
+            size, directories = _size_within(deeper)
+            total += size
+            levels.append(directories)
+        else:
+            levels.pop()
+            deeper = os.open("..", _DIRECTORY, dir_fd=at)
+        os.close(at)
+        at = deeper
+    os.close(at)
     return total
+
+
+def _size_within(directory: int) -> tuple[int, list[str]]:
+    """The bytes of a directory's entries, and the names of those that are directories."""
+    total, directories = 0, []
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            total += _share(status)
+            if stat.S_ISDIR(status.st_mode):
+                directories.append(entry.name)
+    return total, directories
+
+
+def _share(status: os.stat_result) -> int:
+    links = 1 if stat.S_ISDIR(status.st_mode) else max(status.st_nlink, 1)
+    return status.st_blocks * 512 // links

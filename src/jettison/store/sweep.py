@@ -25,9 +25,11 @@ _result = msgspec.json.Decoder(SavedResult)
 _keeps = msgspec.json.Decoder(frozenset[str])
 
 
-def take_stock(store: Store, sizer: Sizer) -> gc.Inventory:
-    """All that the store holds now. `sizer` says how many bytes paths take on disk; snapshots are asked about once."""
-    _learn_sizes(store, sizer)
+def take_stock(store: Store, sizer: Sizer, *, anew: bool = False) -> gc.Inventory:
+    """All that the store holds now. `sizer` says how many bytes paths take on disk. Snapshots are asked about once,
+    unless `anew`: what a file takes is shared by its hard links, and of those there may be more or fewer since.
+    """
+    _learn_sizes(store, sizer, anew=anew)
     cache_sizes = _cache_sizes(store, sizer)
     with store.gate.exclusive():
         return _inventory(store, cache_sizes)
@@ -41,24 +43,32 @@ def prune(
     all_: bool = False,
     until_s: int | None = None,
     keep_bytes: int | None = None,
+    kinds: frozenset[str] | None = None,
+    anew: bool = False,
 ) -> gc.Doomed:
     """Remove what `gc.decide` says may go, and what dead builds left. `remover` removes paths, whatever owns them.
 
-    Builds that run at the same time wait only while things are moved aside; the removing comes after.
+    Builds that run at the same time wait only while things are moved aside; the removing comes after. Several prunes
+    at once each remove what they moved themselves. Killed at any moment, it leaves garbage: rows go before their files.
     """
-    _learn_sizes(store, sizer)
+    _learn_sizes(store, sizer, anew=anew)
     cache_sizes = _cache_sizes(store, sizer)
     aside = os.path.join(store.lease.tmp(), f"gone-{os.urandom(4).hex()}")
     os.mkdir(aside, 0o700)
     with store.gate.exclusive():
         sessions, _ = living(store.root)
-        doomed = gc.decide(_inventory(store, cache_sizes), all_=all_, until_s=until_s, keep_bytes=keep_bytes)
+        inventory = _inventory(store, cache_sizes)
+        doomed = gc.decide(inventory, all_=all_, until_s=until_s, keep_bytes=keep_bytes, kinds=kinds)
         doomed = _move_caches(store, doomed, aside)
         _forget(store, doomed)
         _move_things(store, doomed, aside)
-        left = leftovers(store.root, sessions)
+        for path in leftovers(store.root, sessions):
+            _move(path, aside)
         _remove_dead_locks(store)
-    remover((aside, *left))
+    if os.listdir(aside):
+        remover((aside,))
+    else:
+        os.rmdir(aside)
     return doomed
 
 
@@ -85,7 +95,10 @@ def _holders(store: Store) -> list[gc.Holder]:
     ]
     found += [
         gc.Holder(
-            kind=gc.NAME, id=f"{name} {platform}", used_s=created, holds=_keeps.decode(keeps) | {manifest, config}
+            kind=gc.UNNAMED if is_digest(name) else gc.NAME,
+            id=f"{name} {platform}",
+            used_s=created,
+            holds=_keeps.decode(keeps) | {config, *((manifest,) if manifest else ())},
         )
         for name, platform, manifest, config, created, keeps in rows(
             "SELECT name, platform, manifest_digest, config_digest, created_s, keeps FROM names"
@@ -119,10 +132,17 @@ def _layers(store: Store) -> list[gc.Thing]:
 def _blobs(store: Store) -> list[gc.Thing]:
     with os.scandir(store.blobs.directory) as entries:
         return [
-            gc.Thing(kind=gc.BLOB, id=f"sha256:{entry.name}", size_bytes=entry.stat(follow_symlinks=False).st_size)
+            gc.Thing(kind=gc.BLOB, id=f"sha256:{entry.name}", size_bytes=_on_disk(entry))
             for entry in entries
             if is_digest(f"sha256:{entry.name}")
         ]
+
+
+def _on_disk(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat(follow_symlinks=False).st_blocks * 512
+    except FileNotFoundError:  # a damaged one that has just been removed
+        return 0
 
 
 def _caches(sizes: dict[str, int]) -> list[gc.Thing]:
@@ -145,13 +165,23 @@ def _snapshot_layers(store: Store) -> set[str]:
     return {layer for layer in map(layer_of, names) if layer is not None}
 
 
-def _learn_sizes(store: Store, sizer: Sizer) -> None:
-    known = {layer for (layer,) in store.index.rows("SELECT layer FROM layers WHERE size_bytes >= 0")}
-    unknown = [layer for layer in sorted(_snapshot_layers(store)) if layer not in known]
-    paths = [store.snapshots.path(layer) for layer in unknown]
-    there = [(layer, path) for layer, path in zip(unknown, paths, strict=True) if os.path.isdir(path)]
-    for (layer, _), size in zip(there, sizer(tuple(path for _, path in there)) if there else (), strict=True):
-        store.layers.learn(layer, size_bytes=size)
+def _learn_sizes(store: Store, sizer: Sizer, *, anew: bool) -> None:
+    known = dict(store.index.rows("SELECT layer, size_bytes FROM layers WHERE size_bytes >= 0"))
+    asked = [layer for layer in sorted(_snapshot_layers(store)) if anew or layer not in known]
+    paths = [(layer, path) for layer in asked for path in _directories(store, layer)]
+    sizes: dict[str, int] = {}
+    for (layer, _), size in zip(paths, sizer(tuple(path for _, path in paths)) if paths else (), strict=True):
+        sizes[layer] = sizes.get(layer, 0) + size
+    with store.index.write():  # one transaction for all
+        for layer, size in sizes.items():
+            if known.get(layer) != size:
+                store.layers.learn(layer, size_bytes=size)
+
+
+def _directories(store: Store, layer: str) -> list[str]:
+    """Where the layer lies: its snapshot, its rows alone, or both."""
+    paths = (store.snapshots.path(layer), store.snapshots.path(layer, files=False))
+    return [path for path in paths if os.path.isdir(path)]
 
 
 def _cache_sizes(store: Store, sizer: Sizer) -> dict[str, int]:

@@ -56,9 +56,10 @@ def test_until_spares_what_was_used_since():
 
 
 def test_as_much_goes_as_brings_the_size_down_longest_unused_first():
-    assert gone(gc.decide(STOCK, keep_bytes=65)) == ["stray"]
-    assert gone(gc.decide(STOCK, keep_bytes=64)) == ["blob-2", "s-2", "stray"]
-    assert gc.decide(STOCK, keep_bytes=64).size_bytes == 35
+    assert gone(gc.decide(STOCK, keep_bytes=35)) == ["stray"]
+    assert gone(gc.decide(STOCK, keep_bytes=34)) == ["blob-2", "s-2", "stray"]
+    assert gc.decide(STOCK, keep_bytes=34).size_bytes == 35
+    assert gone(gc.decide(STOCK, keep_bytes=64, all_=True)) == ["blob-2", "s-2", "stray"]  # images count, too
 
 
 def test_what_a_running_build_uses_stays():
@@ -66,14 +67,54 @@ def test_what_a_running_build_uses_stays():
     assert gone(gc.decide(pinned)) == ["s-1"]
 
 
+def test_a_result_goes_only_with_bytes():
+    stock = gc.Inventory(
+        holders=(
+            holder("base", 1, "s-1"),
+            holder("middle", 2, "s-1", "s-2"),
+            holder("top", 9, "s-1", "s-2", "s-3"),
+            holder("other", 3, "s-4"),
+            holder("of the image", 1, "s-5"),
+            holder("app", 1, "s-5", "config", kind=gc.NAME),
+        ),
+        things=tuple(map(thing, ("s-1", "s-2", "s-3", "s-4", "s-5", "config"))),
+    )
+    assert [h.id for h in gc.decide(stock, until_s=5).holders] == ["other"]  # the top was used: so were those below it
+    assert [h.id for h in gc.decide(stock, keep_bytes=20).holders] == ["other", "top"]
+    assert [h.id for h in gc.decide(stock).holders] == ["other", "top", "middle", "base"]
+
+
+def test_an_image_without_a_tag_is_build_cache():
+    images = tuple(holder(kind, 1, f"of {kind}", kind=kind) for kind in (gc.NAME, gc.UNNAMED))
+    stock = gc.Inventory(holders=images, things=(thing(f"of {gc.NAME}"), thing(f"of {gc.UNNAMED}")))
+    assert gone(gc.decide(stock)) == ["of unnamed"]
+
+
+def test_only_holders_of_the_kinds_that_are_asked_for_go():
+    stock = gc.Inventory(
+        holders=(*STOCK.holders, holder("c/0", 1, "c/0", kind=gc.CACHE)), things=(*STOCK.things, thing("c/0"))
+    )
+    assert gone(gc.decide(stock, kinds=frozenset((gc.CACHE,)))) == ["c/0", "stray"]
+
+
 def test_usage_says_who_needs_what():
-    lines = {line.id: line for line in gc.usage(STOCK)}
+    pinned = gc.Inventory(holders=STOCK.holders, things=STOCK.things, pinned=frozenset(("s-2",)))
+    lines = {line.id: line for line in gc.usage(pinned)}
     assert [line.id for line in gc.usage(STOCK)][:2] == ["s-3", "s-2"]
-    assert lines["s-1"].shared
-    assert not lines["s-2"].shared
-    assert lines["s-3"].in_use
-    assert not lines["s-1"].in_use
+    assert [name for name in lines if lines[name].shared] == ["s-3", "s-1"]
+    assert [name for name in lines if lines[name].named] == ["s-3"]
+    assert [name for name in lines if lines[name].pinned] == ["s-2", "blob-2"]
     assert lines["s-1"].used_s == 9
+    assert lines["stray"].used_s == 0
+
+
+def test_shares_say_what_each_holder_takes():
+    shares = gc.shares(STOCK, (gc.RESULT, gc.NAME))
+    assert [(each.id, each.size_bytes, each.own_bytes) for each in shares] == [
+        ("new", 40, 0),
+        ("old", 35, 25),
+        ("app", 30, 0),
+    ]
 
 
 NAMES = [f"t{number}" for number in range(8)]
@@ -83,7 +124,11 @@ things = st.builds(
     st.lists(st.lists(st.sampled_from(NAMES), max_size=2), min_size=8, max_size=8),
 )
 holders = st.lists(
-    st.tuples(st.integers(0, 9), st.lists(st.sampled_from(NAMES), max_size=3), st.sampled_from([gc.RESULT, gc.NAME])),
+    st.tuples(
+        st.integers(0, 9),
+        st.lists(st.sampled_from(NAMES), max_size=3),
+        st.sampled_from([gc.RESULT, gc.NAME, gc.UNNAMED]),
+    ),
     max_size=6,
 ).map(lambda drawn: tuple(holder(f"h{n}", used, *held, kind=kind) for n, (used, held, kind) in enumerate(drawn)))
 inventories = st.builds(
@@ -116,9 +161,16 @@ def test_nothing_that_is_needed_goes_and_nothing_that_is_not_stays(inventory, al
         assert all(each.kind != gc.NAME for each in doomed.holders)
     if until_s is not None:
         assert all(each.used_s < until_s for each in doomed.holders)
-    if keep_bytes is not None and doomed.holders:  # no more went than was needed
-        spared = gc.decide(inventory, all_=all_, until_s=until_s, keep_bytes=10**9)
-        assert sum(each.size_bytes for each in inventory.things) - spared.size_bytes > keep_bytes
+    size = {each.id: each.size_bytes for each in inventory.things}
+    images = [each for each in inventory.holders if each.kind == gc.NAME and not all_]
+    wanted = closure({name for each in images for name in each.holds}, inventory)
+    held = closure({name for each in inventory.holders for name in each.holds}, inventory)
+    if keep_bytes is not None and doomed.holders:  # nothing had to go while there was room
+        assert sum(size[name] for name in held - wanted) > keep_bytes
+    for each in doomed.holders:  # what goes frees something, or nobody needed it
+        assert not each.holds or closure(set(each.holds), inventory) - wanted - closure(
+            set(inventory.pinned), inventory
+        )
 
 
 @pytest.fixture
