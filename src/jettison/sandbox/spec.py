@@ -230,7 +230,7 @@ class RemoveRequest(Request, frozen=True, kw_only=True):
 
 
 class SizeRequest(Request, frozen=True, kw_only=True):
-    """The bytes on disk (blocks, links counted once) below each path."""
+    """The bytes on disk (blocks; of a hard-linked file the link's share) at and below each path."""
 
     paths: tuple[str, ...]
 
