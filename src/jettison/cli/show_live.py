@@ -56,7 +56,7 @@ class Live:
                 self._say("cyan", "=", event.step, "equal bytes: what stands on it may be cached")
             case model.StepCached():
                 self._running.pop(event.step, None)
-                self._say("cyan", "=", event.step, "cached" if event.hit == "definition" else f"cached, {event.hit}")
+                self._say("cyan", "=", event.step, f"cached, {event.hit}" if event.hit else "cached")
             case model.StepFinished():
                 self._running.pop(event.step, None)
                 self._say("green", "✓", event.step, f"{event.duration_ms / 1000:.1f}s")

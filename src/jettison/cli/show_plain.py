@@ -88,7 +88,8 @@ class Plain(Quiet):
 
 
 def _how(hit: str) -> str:
-    return "" if hit in ("", "definition") else f" ({hit})"
+    """Which key hit: one of the two (docs/architecture.md)."""
+    return f" ({hit})" if hit else ""
 
 
 def _general(event: model.AnyEvent) -> list[str]:

@@ -18,7 +18,7 @@ EVENTS = [
 
 EXPECTED = """\
 #1 [build 1/2] RUN true
-#1 CACHED
+#1 CACHED (definition)
 
 #2 [build 2/2] RUN make
 #2 why: Makefile changed
