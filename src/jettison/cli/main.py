@@ -15,6 +15,7 @@ COMMANDS = {
     "run": "run a command in an image",
     "images": "list the images of the local store",
     "pull": "pull an image into the local store",
+    "history": "list past builds, and say why each step ran or did not",
     "doctor": "what this machine allows, and which isolation tier is used",
 }
 INTERRUPTED = 130
