@@ -7,8 +7,9 @@ import msgspec
 from jettison.planning.graph import Plan
 from jettison.planning.ops import CacheMount, RunOp, SecretMount, SshMount
 from jettison.planning.stages import label_of, split
-from jettison.syntax.nodes import Arg, ArgName, Dockerfile, From, Instruction
+from jettison.syntax.nodes import Arg, ArgName, Dockerfile, From
 from jettison.syntax.pairs import described
+from jettison.syntax.words import ExpansionError, expand
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -72,27 +73,61 @@ def _name(node: From) -> str:
 
 
 def outline(dockerfile: Dockerfile, plan: Plan) -> Outline:
-    """What the plan's target takes: the args of all stages that it reaches, and what their steps mount."""
+    """What the plan's target takes: the args of all stages that it reaches, and what their steps mount.
+
+    Of the global ones, those that a FROM or an ARG of these stages takes, or a default of one of those.
+    """
     globals_, stages = split(dockerfile)
     taken: set[str] = set()
     names = [label_of(_name(node), index, taken) for index, (node, _) in enumerate(stages)]
-    reached = [body for label, (_, body) in zip(names, stages, strict=True) if label in plan.stages]
+    reached = [stage for label, stage in zip(names, stages, strict=True) if label in plan.stages]
+    own = [name for _, body in reached for one in body if isinstance(one, Arg) for name in one.names]
+    wanted = {name.name for name in own}.union(*(_asked(node, dockerfile.escape) for node, _ in reached))
     node = next(node for label, (node, _) in zip(names, stages, strict=True) if label == plan.target)
     mounts = [mount for step in plan.steps if isinstance(step.op, RunOp) for mount in step.op.mounts]
     return Outline(
         name=_name(node),
         description=described(node.comments, _name(node)) or "",
-        args=_args([*globals_, *(one for body in reached for one in body)]),
+        args=_args([*_used(globals_, wanted, dockerfile.escape), *own]),
         secrets=_uses([OutlineUse(id=m.id, required=m.required) for m in mounts if isinstance(m, SecretMount)]),
         ssh=_uses([OutlineUse(id=m.id, required=m.required) for m in mounts if isinstance(m, SshMount)]),
         caches=_uses([OutlineUse(id=m.id) for m in mounts if isinstance(m, CacheMount)]),
     )
 
 
-def _args(instructions: list[Instruction]) -> tuple[OutlineArg, ...]:
+def _asked(node: From, escape: str) -> set[str]:
+    """The names that a FROM asks for."""
+    words = (node.base, node.platform)
+    return set().union(*(_names_in(word.text, escape) for word in words if word is not None))
+
+
+def _names_in(text: str, escape: str) -> set[str]:
+    found: set[str] = set()
+
+    def tell(name: str) -> None:
+        found.add(name)
+
+    try:
+        expand(text, tell, escape)
+    except ExpansionError:
+        pass  # the names up to there
+    return found
+
+
+def _used(globals_: tuple[Arg, ...], wanted: set[str], escape: str) -> list[ArgName]:
+    """The global arguments that are wanted, and those that their defaults ask for."""
+    used: list[ArgName] = []
+    for name in reversed([name for arg in globals_ for name in arg.names]):
+        if name.name in wanted:
+            used.insert(0, name)
+            wanted = wanted | (_names_in(name.default.text, escape) if name.default is not None else set())
+    return used
+
+
+def _args(names: list[ArgName]) -> tuple[OutlineArg, ...]:
     """Each argument once, where it has a default if anywhere."""
     found: dict[str, OutlineArg] = {}
-    for name in [name for one in instructions if isinstance(one, Arg) for name in one.names]:
+    for name in names:
         known = found.get(name.name)
         if known is None or (known.default is None and name.default is not None):
             found[name.name] = _arg(name)

@@ -30,6 +30,7 @@ FROM scratch AS base
 RUN --mount=type=secret,id=token,required --mount=type=ssh --mount=type=cache,id=pip,target=/p true
 
 FROM busybox AS other
+ARG NAME
 
 # release is what ships
 FROM --platform=$BUILDPLATFORM base AS release
@@ -231,7 +232,6 @@ def test_outline(ask):
         "\n"
         "BUILD ARG   VALUE   DESCRIPTION\n"
         "VERSION     1\n"
-        "NAME        app-1\n"
         "MODE        fast    says how\n"
         "\n"
         "SECRET   REQUIRED\n"

@@ -44,4 +44,13 @@ def test_outline_of_the_last_stage() -> None:
 
 def test_outline_of_a_named_target() -> None:
     made = outline(parse_dockerfile(Source("Dockerfile", TEXT)), plan(TEXT, target="unreached"))
-    assert (made.name, [arg.name for arg in made.args]) == ("unreached", ["VERSION", "NOTHING"])
+    assert (made.name, [arg.name for arg in made.args]) == ("unreached", ["NOTHING"])
+
+
+def test_outline_names_the_global_args_that_are_used() -> None:
+    text = "ARG A=1 B=$A C=2\nARG D=${C}\nARG E F G=${H:-$E\nFROM busybox${B:+:latest} AS s\nARG F\nARG OWN=$C\n"
+    made = outline(parse_dockerfile(Source("Dockerfile", text)), plan(text.replace(" G=${H:-$E", "")))
+    assert [arg.name for arg in made.args] == ["A", "B", "F", "OWN"]
+    text = "ARG P=$Q Q=linux/amd64\nARG R=$P\nFROM --platform=$R busybox\n"
+    made = outline(parse_dockerfile(Source("Dockerfile", text)), plan(text, build_args={"R": "linux/amd64"}))
+    assert [arg.name for arg in made.args] == ["P", "R"]

@@ -8,8 +8,10 @@ from jettison.lint.subject import Subject
 
 
 def check(subject: Subject) -> Found:
-    """Keywords that are not in the case of the majority; in a tie that is upper case."""
-    instructions = subject.dockerfile.instructions
+    """Keywords that are not in the case of the majority; in a tie that is upper case. BuildKit counts those of stages:
+    an ARG before the first FROM may be in any case.
+    """
+    instructions = [one for node, body in subject.stages for one in (node, *body)]
     lower = sum(node.keyword.islower() for node in instructions)
     upper = sum(node.keyword.isupper() for node in instructions)
     majority = "lowercase" if lower > upper else "uppercase"
