@@ -82,8 +82,8 @@ class Project:
         return Outcome(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
     def environment(self) -> dict[str, str]:
-        """What the program sees of the environment: the machine's, without what a person set for jettison or docker."""
-        dropped = ("JETTISON_", "DOCKER_", "BUILDKIT_", "BUILDX_", "SOURCE_DATE_EPOCH", "XDG_")
+        """What the program sees of the environment: the machine's, without what a person set for them."""
+        dropped = ("JETTISON_", "DOCKER_", "BUILDKIT_", "BUILDX_", "SOURCE_DATE_EPOCH", "XDG_", "PYTHON")
         kept = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
         return {**kept, "HOME": self.home, "JETTISON_HOME": self.store, "NO_COLOR": "1", "LC_ALL": "C.UTF-8"}
 

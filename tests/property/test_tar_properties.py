@@ -8,10 +8,11 @@ import tarfile
 import tempfile
 
 import msgspec
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jettison.base.errors import InputError
+from jettison.base.errors import HostError, InputError
 from jettison.layer.extract import Extraction
 from jettison.layer.press import Press
 from jettison.layer.stream import Stream
@@ -99,13 +100,13 @@ def read(data, chunk=997):
     return extraction.rows()
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(rows())
 def test_what_is_written_is_read_back(layer):
     assert read(tar_of(layer)) == layer
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(rows())
 def test_tarfile_reads_what_the_rows_say(layer):
     wanted = [row for row in layer if row.path]
@@ -128,7 +129,7 @@ def test_tarfile_reads_what_the_rows_say(layer):
                 assert (member.devmajor, member.devminor) == row.device
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(rows())
 def test_gnu_tar_lists_what_tarfile_lists(layer):
     data = tar_of(layer)
@@ -144,7 +145,7 @@ def test_gnu_tar_lists_what_tarfile_lists(layer):
     assert listed.stdout == b"".join(name.encode("utf-8", "surrogateescape") + b"\n" for name in names)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(rows(), st.integers(1, 3), st.integers(1, 5000))
 def test_the_blob_depends_on_nothing_but_the_bytes(layer, workers, cut):
     data = tar_of(layer) * 3
@@ -165,7 +166,7 @@ def test_any_bytes_are_read_or_refused(data):
     _read_or_refuse(data)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(rows(), st.data())
 def test_a_changed_archive_is_read_or_refused(layer, data):
     tar = bytearray(tar_of(layer))
@@ -190,7 +191,7 @@ def _read_or_refuse(data):
         assert "\0" not in row.path
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(rows(), st.data())
 def test_no_archive_writes_outside(layer, data):
     """The same on a disk: whatever the entries are, nothing but the directory that is ours changes."""
@@ -209,7 +210,10 @@ def test_no_archive_writes_outside(layer, data):
         before = set(os.listdir("/")) | set(os.listdir("/tmp"))
         try:
             unarchive(f"{directory}/a.tar", f"{directory}/dest", Disk("user"))
-        except InputError:
+        except (
+            InputError,
+            HostError,
+        ):  # what this user may not do, as xattrs of a file of no mode
             pass
         assert os.listdir(f"{directory}/outside") == []
         assert sorted(os.listdir(directory)) == ["a.tar", "dest", "outside"]

@@ -16,6 +16,8 @@ COMMANDS = {
     "images": "list the images of the local store",
     "pull": "pull an image into the local store",
     "history": "list past builds, and say why each step ran or did not",
+    "du": "show what the local store takes on disk",
+    "prune": "take out of the local store what nobody needs",
     "doctor": "what this machine allows, and which isolation tier is used",
 }
 INTERRUPTED = 130
@@ -63,7 +65,8 @@ def _run(args: list[str]) -> int:
     from jettison.base.errors import JettisonError
 
     try:
-        return _dispatch(args)
+        code = _dispatch(args)
+        sys.stdout.flush()  # here, so that what cannot be written is told like any other refusal
     except JettisonError as error:
         _complain(str(error))
         return error.exit_code
@@ -78,6 +81,7 @@ def _run(args: list[str]) -> int:
         return _refused(error)
     except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches a user
         return _fault(error)
+    return code
 
 
 def _dispatch(args: list[str]) -> int:
