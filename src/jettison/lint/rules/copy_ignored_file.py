@@ -30,7 +30,8 @@ def check(subject: Subject) -> Found:
                 hidden = not exceptions and ignore.ignored(_ANY_NAME)
             if hidden:
                 what = "Add" if isinstance(use.node, Add) else "Copy"
-                yield f"Attempting to {what} file {quoted(text.value)} that is excluded by .dockerignore", text.span
+                shown = quoted(f"/{path}" if text.value.startswith("/") else path or ".")
+                yield f"Attempting to {what} file {shown} that is excluded by .dockerignore", text.span
 
 
 def _sources(use: Use) -> tuple[Text, ...]:
