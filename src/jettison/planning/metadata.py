@@ -11,7 +11,7 @@ from jettison.planning.faults import FaultError
 from jettison.planning.ops import MkdirOp
 from jettison.planning.ports import exposed
 from jettison.planning.scope import NEVER_ENVIRONMENT, source_date_epoch
-from jettison.planning.signals import is_signal
+from jettison.planning.signals import is_signal, near_signal
 from jettison.planning.stage import Stage, Work
 from jettison.syntax.cleanpath import clean
 from jettison.syntax.nodes import (
@@ -175,7 +175,9 @@ def lower_stopsignal(work: Work, stage: Stage, node: Stopsignal) -> Stage:
     """STOPSIGNAL: a name or a number that Linux knows."""
     signal = work.words(stage, node.span).word(node.signal)
     if not is_signal(signal):
-        raise FaultError(f"invalid signal: {signal}", node.signal.span, "write a name or a number: SIGTERM, 15")
+        raise FaultError(
+            f"invalid signal: {signal}{near_signal(signal)}", node.signal.span, "write a name or a number: SIGTERM, 15"
+        )
     return stage.configured(stop_signal=signal).noted(f"STOPSIGNAL {signal}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 
 from jettison.base.errors import InputError
@@ -10,6 +11,7 @@ from jettison.oci.platform import format_platform, parse_platform
 from jettison.planning.faults import FaultError, Faults, Words
 from jettison.planning.needs import LowerOptions
 from jettison.syntax.nodes import Arg, ArgName
+from jettison.syntax.words import ExpansionError, expand
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 
@@ -94,6 +96,14 @@ def _global_value(name: ArgName, options: LowerOptions, values: dict[str, str], 
     if name.default is None:
         return None
     return Words(values.get, escape, name.span).word(name.default)
+
+
+def names_in(text: str, escape: str) -> set[str]:
+    """The names that a word asks for where none is set; those before a fault, where it has one."""
+    found: set[str] = set()
+    with contextlib.suppress(ExpansionError):
+        expand(text, found.add, escape)
+    return found
 
 
 def proxy_environment(options: LowerOptions) -> tuple[tuple[str, str], ...]:

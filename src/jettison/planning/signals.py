@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from jettison.planning.faults import meant
+
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 
 NAMES = frozenset({
@@ -19,3 +21,8 @@ def is_signal(text: str) -> bool:
     if _NUMBER.fullmatch(text):
         return int(text) != 0
     return text.upper().removeprefix("SIG") in NAMES
+
+
+def near_signal(text: str) -> str:
+    """` (did you mean SIGTERM?)` for what is nearly a name, or nothing."""
+    return meant(text.upper(), sorted(f"SIG{name}" for name in NAMES))

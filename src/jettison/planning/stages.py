@@ -14,8 +14,9 @@ from jettison.oci.platform import format_platform
 from jettison.planning.contexts import context_for
 from jettison.planning.faults import FaultError, Faults, Words, meant
 from jettison.planning.needs import LowerOptions, Warn
-from jettison.planning.scope import read_platform
-from jettison.syntax.nodes import Arg, Dockerfile, From, Instruction
+from jettison.planning.scope import names_in, read_platform
+from jettison.syntax.nodes import Arg, Dockerfile, From, Instruction, Word
+from jettison.syntax.suggest import closest
 
 SCRATCH = "scratch"
 
@@ -155,10 +156,16 @@ class Declaring:
             near = meant(name, {*self._values, *self._declared})
             self._warn("UndefinedArgInFrom", f"FROM argument '{name}' is not declared{near}", span)  # type: ignore[arg-type]
 
+    def _near(self, word: Word) -> str | None:
+        """Which argument may be meant by one in the word that is not declared."""
+        known = {*self._values, *self._declared}
+        asked = sorted(names_in(word.text, self._escape) - known)
+        return next((f"did you mean ${near}?" for name in asked if (near := closest(name, sorted(known)))), None)
+
     def _base(self, node: From) -> str:
         base = self._words(node).word(node.base)
         if not base:
-            hint = "an ARG before the first FROM, or --build-arg, gives it a value"
+            hint = self._near(node.base) or "an ARG before the first FROM, or --build-arg, gives it a value"
             raise FaultError(f"base name ({node.base.text}) should not be blank", node.base.span, hint)
         return base
 
@@ -168,7 +175,8 @@ class Declaring:
         text = self._words(node).word(node.platform)
         if not text:
             message = f"empty platform value from expression {node.platform.text}"
-            raise FaultError(message, node.platform.span, "an ARG before the first FROM gives it a value")
+            hint = self._near(node.platform) or "an ARG before the first FROM gives it a value"
+            raise FaultError(message, node.platform.span, hint)
         try:
             return format_platform(read_platform(text, self._options.build_platform))
         except InputError as error:

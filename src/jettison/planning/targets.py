@@ -6,10 +6,10 @@ import msgspec
 
 from jettison.planning.graph import Plan
 from jettison.planning.ops import CacheMount, RunOp, SecretMount, SshMount
+from jettison.planning.scope import names_in
 from jettison.planning.stages import label_of, split
 from jettison.syntax.nodes import Arg, ArgName, Dockerfile, From
 from jettison.syntax.pairs import described
-from jettison.syntax.words import ExpansionError, expand
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -98,20 +98,7 @@ def outline(dockerfile: Dockerfile, plan: Plan) -> Outline:
 def _asked(node: From, escape: str) -> set[str]:
     """The names that a FROM asks for."""
     words = (node.base, node.platform)
-    return set().union(*(_names_in(word.text, escape) for word in words if word is not None))
-
-
-def _names_in(text: str, escape: str) -> set[str]:
-    found: set[str] = set()
-
-    def tell(name: str) -> None:
-        found.add(name)
-
-    try:
-        expand(text, tell, escape)
-    except ExpansionError:
-        pass  # the names up to there
-    return found
+    return set().union(*(names_in(word.text, escape) for word in words if word is not None))
 
 
 def _used(globals_: tuple[Arg, ...], wanted: set[str], escape: str) -> list[ArgName]:
@@ -120,7 +107,7 @@ def _used(globals_: tuple[Arg, ...], wanted: set[str], escape: str) -> list[ArgN
     for name in reversed([name for arg in globals_ for name in arg.names]):
         if name.name in wanted:
             used.insert(0, name)
-            wanted = wanted | (_names_in(name.default.text, escape) if name.default is not None else set())
+            wanted = wanted | (names_in(name.default.text, escape) if name.default is not None else set())
     return used
 
 

@@ -1,5 +1,6 @@
 """Rules of lowering that a golden file shows badly: what is asked and when, what enters a step, config after rules."""
 
+import re
 import subprocess
 import sys
 
@@ -279,3 +280,19 @@ print(",".join(sorted(bad & set(sys.modules))))
 """
     ran = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("ARG BASE=busybox\nFROM $BAES\n", "did you mean $BASE?"),
+        ("ARG BASE\nFROM $BASE\n", "gives it a value"),
+        ("FROM --platform=$BUILDPLATFROM busybox\n", "did you mean $BUILDPLATFORM?"),
+        ("FROM --platform=${NOTHING-LIKE-IT} busybox\n", "failed to parse platform"),
+        ("FROM busybox\nSTOPSIGNAL SIGTREM\n", "did you mean SIGTERM?"),
+        ("FROM busybox\nSTOPSIGNAL whatever\n", "invalid signal: whatever"),
+    ],
+)
+def test_what_may_be_meant(text: str, meant: str) -> None:
+    with pytest.raises(DockerfileError, match=re.escape(meant)):
+        plan(text)
