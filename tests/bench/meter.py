@@ -1,4 +1,4 @@
-"""One command, measured: wall seconds, processor seconds the largest process's memory, by the kernel's count."""
+"""One command, measured: wall seconds, processor seconds and the largest process's memory, by the kernel's count."""
 
 from __future__ import annotations
 
@@ -14,19 +14,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 SAMPLE_S = 0.01
+LIMIT_S = 300.0  # of one command: what takes longer hangs
 _SPAWN = os.path.join(os.path.dirname(os.path.realpath(__file__)), "spawn.py")
 
 
 class Sample(NamedTuple):
-    """What a run took. `cpu_s` and `peak_kib` are of the processes that the command waited for: a daemon's are not."""
+    """What a run took. `cpu_s` and `peak_kib` are of the processes that the command waited for: a daemon's are not.
+
+    `export_s`: the part of `wall_s` that a command of its own took to write the archive.
+    """
 
     wall_s: float
     cpu_s: float
     peak_kib: int
+    export_s: float = 0.0
 
     def plus(self, other: Sample) -> Sample:
         """This run, followed by another."""
         return Sample(self.wall_s + other.wall_s, self.cpu_s + other.cpu_s, max(self.peak_kib, other.peak_kib))
+
+    def exported(self, other: Sample) -> Sample:
+        """This run, followed by one that exports."""
+        return self.plus(other)._replace(export_s=other.wall_s)
 
 
 class CommandError(Exception):
@@ -43,14 +52,23 @@ def run(commands: Sequence[Sequence[str]], variables: Mapping[str, str], log: st
 
 def _run(command: Sequence[str], variables: Mapping[str, str], log: str) -> Sample:
     words = [sys.executable, "-I", "-S", _SPAWN, log, *command]
-    done = subprocess.run(words, env=dict(variables), stdout=subprocess.PIPE, check=True)
-    code, wall, cpu, peak = json.loads(done.stdout)
+    process = subprocess.Popen(words, env=dict(variables), stdout=subprocess.PIPE, process_group=0)
+    try:
+        said, _ = process.communicate(timeout=LIMIT_S)
+    except subprocess.TimeoutExpired:
+        raise CommandError(f"{' '.join(command[:8])} did not end in {LIMIT_S:.0f} s") from None
+    finally:  # whatever ends the wait: nothing goes on below
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    code, wall, cpu, peak = json.loads(said)
     if code:
-        raise CommandError(f"{' '.join(command[:8])} ended with {code}:\n{_tail(log)}")
+        raise CommandError(f"{' '.join(command[:8])} ended with {code}:\n{tail(log)}")
     return Sample(wall, cpu, peak)
 
 
-def _tail(log: str) -> str:
+def tail(log: str) -> str:
+    """The last lines of a log."""
     with open(log, encoding="utf-8", errors="replace") as file:
         return "\n".join(file.read().splitlines()[-25:])
 

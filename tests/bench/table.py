@@ -4,27 +4,48 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
+from bench import bounds
 from bench.measure import Outcome
 from bench.workloads import Workload
 
+MEMORY_MIB = 150
+
 HOW = """\
-- Seconds are medians of {runs} runs in which the builders took turns; a ratio (jettison / peer) is the median of the
-  ratios of runs side by side. Times are this machine's; ratios are what carries over. **Bold**: a missed target.
-- `cpu s`: user and system time of jettison's processes. `MiB`: the most memory of its largest process; `all MiB`: of
-  all of them at one time, shared pages counted once (in a run of its own).
-- docker is Debian's, its daemon hot, building by the BuildKit within it, which writes no OCI archive: where one is
-  wanted skopeo makes it of the daemon's image, as buildah's push does of its storage.
+- Seconds are medians of {runs} runs in which the builders took turns, another one first in every run. A ratio
+  (jettison / peer) is the median of the ratios of runs side by side. Times are this machine's; ratios are what carries
+  over. **Bold**: a missed target.
+- cold: the builder's store holds nothing but the base, unpacked. The kernel's cache is warm for everybody: contexts and
+  bases were written just before. `sync` comes before every timed run, so that nobody pays for another's writing; what a
+  builder syncs of its own accord is in its time. (BuildKit and buildah sync their data bases; jettison syncs nothing,
+  and proves after a crash what it finds.)
+- jettison is what `pip install .` puts into an environment of its own. docker is Debian's, its daemon hot, building by
+  the BuildKit within it. Every build ends with a named image in the builder's own store; with docker that includes the
+  layers' digests, which it cannot leave out. Where an archive is wanted, jettison writes it in the build. docker's
+  BuildKit cannot, nor does buildah: skopeo and `buildah push` make it of what was built. That part is in parentheses.
+- `cpu s`: user and system time of jettison's processes. `MiB`: the most memory of its largest process (target:
+  {memory}); `all`: of all of them at one time, shared pages counted once, in a run of its own.
 - floor: `cp -a`, `tar` and `sha256sum` of the same bytes, one after the other.
 """
+
+
+class Conditions(NamedTuple):
+    """Under which the figures came about. `load`: the load averages of a minute, before and after."""
+
+    versions: Mapping[str, str]
+    disk: str
+    runs: int
+    load: tuple[float, float]
 
 
 def header(peers: Sequence[str]) -> str:
     """The heading of the printed table."""
     columns = "".join(f"{peer:>10}{'ratio':>7}{'target':>8}" for peer in peers)
-    return f"{'workload':<13}{'jettison':>9}{'cpu':>7}{columns}{'MiB':>6}{'all':>6}   floor"
+    return f"{'workload':<13}{'jettison':>9}{'cpu':>7}{columns}{'MiB':>6}{'all':>6}{'took':>6}   floor"
 
 
 def line(outcome: Outcome, peers: Sequence[str]) -> str:
@@ -32,10 +53,14 @@ def line(outcome: Outcome, peers: Sequence[str]) -> str:
     ours = outcome.figures["jettison"]
     text = f"{outcome.workload.name:<13}{ours.wall_s:>9.3f}{ours.cpu_s:>7.2f}"
     for peer in peers:
+        if peer not in outcome.figures:
+            text += f"{'failed':>10}{'':>7}{'':>8}"
+            continue
         text += f"{outcome.figures[peer].wall_s:>10.3f}{outcome.ratios[peer]:>7.2f}"
         text += f"{'≤ ' + format(target(outcome.workload, peer), '.2f'):>7}{'!' if is_miss(outcome, peer) else ' '}"
     least = f"   {outcome.floor[1]:.2f} ({outcome.floor[0]})" if outcome.floor else ""
-    return f"{text}{ours.peak_mib:>6.0f}{outcome.together_mib:>6.0f}{least}"
+    memory = f"{ours.peak_mib:>5.0f}{'!' if ours.peak_mib > MEMORY_MIB else ' '}{outcome.spent.together_mib:>6.0f}"
+    return f"{text}{memory}{outcome.took_s:>5.0f}s{least}"
 
 
 def target(workload: Workload, peer: str) -> float:
@@ -48,24 +73,31 @@ def is_miss(outcome: Outcome, peer: str) -> bool:
     return outcome.ratios[peer] > target(outcome.workload, peer)
 
 
-def scaling(counts: Iterable[int], seconds: Mapping[int, tuple[float, float, float]]) -> list[str]:
-    """Lines for COPY between stages with more and more files: wall, cpu and memory."""
-    lines = [f"{'files':>8}{'seconds':>9}{'cpu':>7}{'µs/file':>9}{'MiB':>6}"]
-    for count in counts:
-        wall, cpu, peak = seconds[count]
-        lines.append(f"{count:>8}{wall:>9.2f}{cpu:>7.2f}{wall / count * 1e6:>9.0f}{peak:>6.0f}")
-    return lines
+def missed(outcome: Outcome) -> list[str]:
+    """What of a workload's targets is missed, in words."""
+    found = [
+        f"{outcome.ratios[peer]:.2f} of {peer}, target {target(outcome.workload, peer):.2f}"
+        for peer in outcome.ratios
+        if is_miss(outcome, peer)
+    ]
+    peak = outcome.figures["jettison"].peak_mib
+    return [*found, f"{peak:.0f} MiB, target {MEMORY_MIB}"] if peak > MEMORY_MIB else found
 
 
-def document(
-    outcomes: Sequence[Outcome], versions: Mapping[str, str], disk: str, runs: int, scaled: Sequence[str]
-) -> str:
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """How many targets were met."""
+    count = sum(len(outcome.ratios) + 1 for outcome in outcomes)
+    return f"{count - sum(len(missed(outcome)) for outcome in outcomes)} of {count} targets met"
+
+
+def document(outcomes: Sequence[Outcome], conditions: Conditions, parsed: str, scaled: Sequence[str]) -> str:
     """docs/benchmarks.md."""
-    peers = [name for name in versions if name != "jettison"]
+    peers = [name for name in conditions.versions if name != "jettison"]
+    before, after = conditions.load
     heads = ["workload", "what", "jettison s", "cpu s"]
     for peer in peers:
         heads += [f"{peer} s", "ratio", "target"]
-    heads += ["MiB", "all MiB", "floor s"]
+    heads += ["MiB", "all", "floor s"]
     rows = [heads, ["---"] * len(heads), *(_row(outcome, peers) for outcome in outcomes)]
     lines = [
         "# Benchmarks",
@@ -73,14 +105,21 @@ def document(
         "Written by `scripts/bench --write`; not by hand.",
         "",
         f"- {time.strftime('%Y-%m-%d', time.gmtime())}, {_machine()}",
-        f"- everything on {disk}",
-        f"- {', '.join(f'{name} {version}' for name, version in versions.items())}",
-        *HOW.format(runs=runs).splitlines(),
+        f"- everything on {conditions.disk}; load average {before:.1f} before, {after:.1f} after",
+        f"- {', '.join(f'{name} {version}' for name, version in conditions.versions.items())}, {_runtimes()}",
+        *HOW.format(runs=conditions.runs, memory=MEMORY_MIB).splitlines(),
         "",
         *("| " + " | ".join(row) + " |" for row in rows),
+        "",
+        f"{summary(outcomes)}.",
+        *_failures(outcomes),
+        *_misses(outcomes),
     ]
     if scaled:
-        lines += ["", "COPY of more and more files between two stages, exported:", "", "```", *scaled, "```"]
+        lines += ["", "## More and more files", "", "COPY between two stages, exported as an OCI archive, cold:", ""]
+        lines += ["```", *scaled, "```"]
+    if parsed:
+        lines += ["", "## Parsing", "", f"{parsed}."]
     return "\n".join(lines) + "\n"
 
 
@@ -88,14 +127,39 @@ def _row(outcome: Outcome, peers: Sequence[str]) -> list[str]:
     ours = outcome.figures["jettison"]
     cells = [outcome.workload.name, outcome.workload.what, f"{ours.wall_s:.3f}", f"{ours.cpu_s:.2f}"]
     for peer in peers:
+        theirs = outcome.figures.get(peer)
+        if theirs is None:
+            cells += ["failed", "", ""]
+            continue
         ratio = f"{outcome.ratios[peer]:.2f}"
         cells += [
-            f"{outcome.figures[peer].wall_s:.3f}",
+            f"{theirs.wall_s:.3f}" + (f" ({theirs.export_s:.2f})" if theirs.export_s else ""),
             f"**{ratio}**" if is_miss(outcome, peer) else ratio,
             f"≤ {target(outcome.workload, peer):.2f}",
         ]
     least = f"{outcome.floor[1]:.2f} ({outcome.floor[0]})" if outcome.floor else ""
-    return [*cells, f"{ours.peak_mib:.0f}", f"{outcome.together_mib:.0f}", least]
+    peak = f"{ours.peak_mib:.0f}"
+    return [*cells, f"**{peak}**" if ours.peak_mib > MEMORY_MIB else peak, f"{outcome.spent.together_mib:.0f}", least]
+
+
+def _failures(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    for outcome in outcomes:
+        for peer, said in outcome.failed.items():
+            yield ""
+            yield f"{peer} failed in {outcome.workload.name}: `{said.replace('`', ' ')}`"
+
+
+def _misses(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    found = [outcome for outcome in outcomes if missed(outcome)]
+    if found:
+        yield from ("", "## What was missed, and what bounds it")
+    for outcome in found:
+        name, spent = outcome.workload.name, outcome.spent
+        yield from ("", f"**{name}**: {'; '.join(missed(outcome))}.")
+        if name in bounds.TEXTS:
+            yield bounds.TEXTS[name]
+        longest = "; ".join(f"`{display[:60].replace('`', ' ')}` {seconds:.2f} s" for display, seconds in spent.steps)
+        yield f"Of {spent.wall_s:.2f} s, watched, {spent.build_s:.2f} s were the build. Longest steps: {longest}."
 
 
 def _machine() -> str:
@@ -103,7 +167,16 @@ def _machine() -> str:
     with open("/proc/cpuinfo", encoding="utf-8") as lines:
         model = next((text.partition(":")[2].strip() for text in lines if text.startswith("model name")), model)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
-    return (
-        f"{len(os.sched_getaffinity(0))} processors ({model}), {memory:.0f} GiB, Linux {platform.release()}, "
-        f"Python {platform.python_version()}"
-    )
+    return f"{len(os.sched_getaffinity(0))} processors ({model}), {memory:.0f} GiB, Linux {platform.release()}"
+
+
+def _runtimes() -> str:
+    """The versions of what runs builds for the others, as far as they are there."""
+    found = [f"Python {platform.python_version()}"]
+    for program in ("runc", "skopeo"):
+        try:
+            done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        found.append(f"{program} {done.stdout.split()[2]}")
+    return ", ".join(found)

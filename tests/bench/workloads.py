@@ -46,7 +46,6 @@ class Workload(NamedTuple):
     export: bool = False
     floor: str = ""
     pulls: bool = False
-    downloads: bool = False
 
 
 def _noop(place: Place) -> Made:
@@ -164,7 +163,6 @@ ALL = (
         _noop,
         bases=NODE,
         cold=False,
-        downloads=True,
     ),
     Workload(
         "noop-context", "12,000 files, 230 MB in the context, nothing changed", (0.8, 0.10), _noop_context, cold=False
@@ -223,4 +221,9 @@ def layouts(workload: Workload) -> dict[str, str]:
 
 def scaled(place: Place, count: int) -> Made:
     """COPY of `count` files between stages: how cost grows."""
-    return Made(_tree(place, BETWEEN, count, material.FILES_BYTES // material.FILES * count))
+    return Made(_tree(place, BETWEEN, count, scaled_bytes(count)))
+
+
+def scaled_bytes(count: int) -> int:
+    """The size of that many files, each of the mean size of the 12,000."""
+    return material.FILES_BYTES // material.FILES * count
