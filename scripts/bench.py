@@ -66,9 +66,9 @@ def _run(wanted: list[str], peers: list[str], runs: int, *, write: bool) -> None
         world = _world(held, scratch, wanted, peers)
         outcomes = _outcomes(wanted, world, runs)
         parsed = extra.parsed(world.ours, runs).text if "parse" in wanted else ""
-        print(f"\n{parsed}" if parsed else "", flush=True)
+        _say([parsed] if parsed else [])
         scaled = extra.scaling_lines(extra.scales(world.ours, world.place, 2)) if "scaling" in wanted else []
-        print("\n".join(scaled), flush=True)
+        _say(scaled)
         if write:
             versions = {builder.name: builder.version() for builder in (world.ours, *world.peers)}
             conditions = table.Conditions(versions, kind, runs, (before, os.getloadavg()[0]))
@@ -96,6 +96,8 @@ def _world(held: contextlib.ExitStack, scratch: str, wanted: list[str], only: li
 def _outcomes(wanted: list[str], world: World, runs: int) -> list[measure.Outcome]:
     names = [builder.name for builder in world.peers]
     outcomes = []
+    if set(wanted) <= set(ALONE):
+        return []
     print(table.header(names), flush=True)
     for workload in workloads.ALL:
         if workload.name not in wanted:
@@ -111,8 +113,14 @@ def _outcomes(wanted: list[str], world: World, runs: int) -> list[measure.Outcom
         print(table.line(outcomes[-1], names), flush=True)
         for peer, said in outcomes[-1].failed.items():
             print(f"{'':<13}{peer} failed: {said}", flush=True)
-    print(table.summary(outcomes) if outcomes else "", flush=True)
+    _say([table.summary(outcomes)])
     return outcomes
+
+
+def _say(lines: list[str]) -> None:
+    """Print a paragraph of its own, if there is one."""
+    if lines:
+        print("\n".join(["", *lines]), flush=True)
 
 
 if __name__ == "__main__":
