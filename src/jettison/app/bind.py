@@ -53,7 +53,11 @@ class Binder:
         """
         if result is None:
             raise InternalError("a local context is not a tree")
-        return spec.Tree(self._materials.directories(result.layers, files=files, step=step))
+        return self.stack(result.layers, files=files, step=step)
+
+    def stack(self, layers: tuple[str, ...], *, files: bool = True, step: str = "") -> spec.Tree:
+        """A layer stack, fetched and unpacked where it is not. See `tree`."""
+        return spec.Tree(self._materials.directories(layers, files=files, step=step))
 
     def readable(self, step: Step, index: int, inputs: tuple[Result | None, ...]) -> spec.Readable:
         """Input number `index` of a step."""

@@ -14,6 +14,7 @@ from jettison.app.finish import NOTHING, Finisher, Made, Solved, check_outputs
 from jettison.app.images import Images
 from jettison.app.inputs import Inputs
 from jettison.app.materials import Materials
+from jettison.app.needs import needs_of
 from jettison.app.options import check_entitlements, default_jobs, epoch_of, is_multiple, lower_options, platforms
 from jettison.app.records import Finished, build_record, new_build_id, write_record
 from jettison.app.request import BuildRequest, BuildResult
@@ -144,7 +145,8 @@ class _Build:
         directories = _directories(self._plans, contexts)
         binder = Binder(self._session, self._materials, self._secrets, directories, caches.restore_mount)
         inputs = Inputs(self._session, self._images, binder, directories, _ignores(self._plans, contexts))
-        executor = Executor(self._session, self._images, binder, epoch_of(self._plans[0]))
+        needs = {} if self._request.cache_from else needs_of(self._plans)  # what a cache has may need no base
+        executor = Executor(self._session, self._images, binder, epoch_of(self._plans[0]), needs)
         try:
             return solve(
                 *self._plans,

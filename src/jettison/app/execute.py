@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 from jettison.app.bind import Binder
 from jettison.app.images import Images
+from jettison.app.needs import looks_up_names
 from jettison.app.session import Session
 from jettison.base.errors import MAKE_ROOM, InternalError, JettisonError, StepError
 from jettison.planning import ops
@@ -22,13 +23,20 @@ OnFrame = Callable[[spec.Output | spec.Note], None]
 
 
 class Executor:
-    """Runs steps in the keeper; the solver's port of that name (`solve.ports.Executor`)."""
+    """Runs steps in the keeper; the solver's port of that name (`solve.ports.Executor`).
 
-    def __init__(self, session: Session, images: Images, binder: Binder, epoch: int | None) -> None:
+    `needs`: the bases that are surely read once they are asked for, as `needs_of` has them. They are fetched in their
+    own step, while others run; all other bases when something first needs them.
+    """
+
+    def __init__(
+        self, session: Session, images: Images, binder: Binder, epoch: int | None, needs: Mapping[str, bool]
+    ) -> None:
         self._session = session
         self._images = images
         self._binder = binder
         self._epoch = epoch
+        self._needs = needs
 
     def execute(self, step: Step, inputs: Inputs, emit: Emit, cancel: Cancel) -> tuple[str, ...]:
         """Run the step; the layers that it added. See `solve.ports.Executor.execute`."""
@@ -47,7 +55,7 @@ class Executor:
             case ops.ScratchOp():
                 return ()
             case ops.ImageOp():
-                return self._images.base(step.op.digest).layers
+                return self._base(step, step.op)
             case ops.HttpOp() | ops.GitOp():
                 return self._fetch(step.op, cancel)
             case ops.CopyOp() | ops.MkdirOp():
@@ -57,9 +65,17 @@ class Executor:
             case _:
                 raise InternalError(f"step {step.id} cannot be executed")
 
+    def _base(self, step: Step, op: ops.ImageOp) -> tuple[str, ...]:
+        """A base that this store builds on for the first time: nothing that stands on it can be cached."""
+        layers = self._images.base(op.digest).layers
+        files = self._needs.get(op.digest)
+        if files is not None:
+            self._binder.stack(layers, files=files, step=step.id)
+        return layers
+
     def _copy(self, step: Step, op: ops.AnyOp, inputs: Inputs, cancel: Cancel) -> tuple[str, ...]:
         readables = tuple(self._binder.readable(step, index, inputs) for index in range(1, len(inputs)))
-        tree = self._binder.tree(inputs[0], files=_looks_up_names(op), step=step.id)
+        tree = self._binder.tree(inputs[0], files=looks_up_names(op), step=step.id)
 
         def request(out: str) -> spec.CopyRequest:
             return spec.CopyRequest(op=op, tree=tree, inputs=readables, out=out, epoch=self._epoch)
@@ -134,14 +150,6 @@ def _why(op: ops.RunOp, code: int, tail: tuple[str, ...]) -> str | None:
     if any("No space left on device" in line for line in tail):
         return f"the store's disk is full: {MAKE_ROOM}"
     return None
-
-
-def _looks_up_names(op: ops.AnyOp) -> bool:
-    """Whether a COPY or WORKDIR reads the passwd and group files of the tree that it writes to; else rows will do."""
-    from jettison.tree.passwd import needs_names
-
-    text = op.user if isinstance(op, ops.MkdirOp) else op.chown if isinstance(op, ops.CopyOp) else None
-    return bool(text) and needs_names(text or "")
 
 
 def _shown(step: Step, emit: Emit, tail: deque[str]) -> OnFrame:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import bz2
 import lzma
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,8 +15,11 @@ from isal import isal_zlib
 from jettison.base.errors import InputError
 from jettison.layer.press import ZstdError, zstd_decoder
 
+Read = Callable[[int], bytes]
+
 CHUNK_BYTES = 1 << 20
-_READ_BYTES = 1 << 17
+_READ_BYTES = 1 << 15  # what comes of it fits into memory that is at hand: larger pieces are slower
+_MAGIC_BYTES = 8  # that tell the formats apart
 _XZ_MEMORY_BYTES = 256 << 20  # xz -9 needs 65 MiB; a header may ask for 4 GiB
 
 
@@ -63,37 +65,38 @@ def format_of(start: bytes) -> str:
     return ""
 
 
-def decompressed(fd: int) -> Iterator[bytes]:
-    """The uncompressed bytes of the file at `fd` from where it stands, in pieces of at most `CHUNK_BYTES`.
-
-    Raises InputError for a damaged or cut-off stream; OSError as reading does.
+def decompressed(read: Read) -> Iterator[bytes]:
+    """The uncompressed bytes of what `read` gives (up to so many bytes, b"" at the end), in pieces of at most
+    `CHUNK_BYTES`. Raises InputError for a damaged or cut-off stream, and whatever `read` does.
     """
-    start = os.read(fd, _READ_BYTES)
+    start = read(_READ_BYTES)
+    while 0 < len(start) < _MAGIC_BYTES and (more := read(_READ_BYTES)):  # a file that grows gives what it has
+        start += more
     name = format_of(start)
     if name:
         make = next(make for known, _, make in _FORMATS if known == name)
-        yield from _frames(fd, start, name, make)
+        yield from _frames(read, start, name, make)
         return
     while start:
         yield start
-        start = os.read(fd, CHUNK_BYTES)
+        start = read(CHUNK_BYTES)
 
 
-def _frames(fd: int, data: bytes, name: str, make: Callable[[], Any]) -> Iterator[bytes]:
+def _frames(read: Read, data: bytes, name: str, make: Callable[[], Any]) -> Iterator[bytes]:
     """Frame after frame: all of these formats allow it. Zero bytes after the last are padding, as programs have it."""
     while data:
         decoder = make()
-        yield from _frame(fd, data, name, decoder)
-        data = decoder.unused_data or os.read(fd, _READ_BYTES)
+        yield from _frame(read, data, name, decoder)
+        data = decoder.unused_data or read(_READ_BYTES)
         if not data.startswith(b"\0"):
             continue
         while data:
             if data.strip(b"\0"):
                 raise InputError(f"the {name} data is followed by something else")
-            data = os.read(fd, _READ_BYTES)
+            data = read(_READ_BYTES)
 
 
-def _frame(fd: int, data: bytes, name: str, decoder: Any) -> Iterator[bytes]:
+def _frame(read: Read, data: bytes, name: str, decoder: Any) -> Iterator[bytes]:
     while True:
         try:
             out = decoder.decompress(data, CHUNK_BYTES)
@@ -103,6 +106,6 @@ def _frame(fd: int, data: bytes, name: str, decoder: Any) -> Iterator[bytes]:
             yield out
         if decoder.eof:
             return
-        data = os.read(fd, _READ_BYTES) if decoder.needs_input else b""
+        data = read(_READ_BYTES) if decoder.needs_input else b""
         if not data and decoder.needs_input:
             raise InputError(f"the {name} data is cut off")

@@ -8,13 +8,16 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from functools import partial
 from typing import Self
 
 import msgspec
 
 from jettison.base.errors import HostError, InputError
-from jettison.layer.decompress import decompressed
+from jettison.layer.decompress import Read, decompressed
 from jettison.layer.extract import Extraction, Lookup
+from jettison.layer.growing import Growing
 from jettison.layer.stream import Stream
 from jettison.layer.tarread import entries, is_tar
 from jettison.layer.tarwrite import BLOCK_BYTES
@@ -37,7 +40,7 @@ def _silent(text: str) -> None:
 
 
 def unpack(  # noqa: PLR0917 - as the keeper's request has them
-    blob: str,
+    blob: str | Growing,
     media_type: str,
     diff_id: str,
     out: str,
@@ -49,6 +52,7 @@ def unpack(  # noqa: PLR0917 - as the keeper's request has them
     warn: Callable[[str], None] = _silent,
 ) -> Unpacked:
     """The layer at `blob` as a snapshot at `out`, which must not exist; without `files`, its head and manifest alone.
+    `blob` is a path, or what is still being written.
 
     `diff_id` is what the uncompressed tar must sum up to. `head` says who writes (tier, id maps). `below` gives rows of
     the layers beneath, for the metadata of directories that the layer takes for granted. `media_type` is for messages:
@@ -83,22 +87,32 @@ def _remove(path: str) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def _unpack(blob: str, diff_id: str, extraction: Extraction) -> list[Row]:
+def _unpack(blob: str | Growing, diff_id: str, extraction: Extraction) -> list[Row]:
+    if isinstance(blob, Growing):
+        return _unpacked(blob.read, diff_id, extraction)
     fd = os.open(blob, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return _unpacked(partial(os.read, fd), diff_id, extraction)
+    finally:
+        os.close(fd)
+
+
+def _unpacked(read: Read, diff_id: str, extraction: Extraction) -> list[Row]:
     umask = os.umask(0)
     try:
-        with _Ahead(decompressed(fd), summed=True) as ahead:
-            stream = Stream(ahead)
+        summed = _Summed(decompressed(read))
+        # Where nothing is written there is little to do beside, and two threads would only wait for each other.
+        with _Ahead(summed) if extraction.files else nullcontext(summed) as chunks:
+            stream = Stream(chunks)
             for entry in entries(stream):
                 extraction.add(entry, stream)
             stream.drain()
-            if ahead.digest() != diff_id:
-                raise InputError(f"its content is {ahead.digest()}, not what it should be")
+        if summed.digest() != diff_id:
+            raise InputError(f"its content is {summed.digest()}, not what it should be")
         rows = extraction.rows()
         extraction.settle(rows)
     finally:
         os.umask(umask)
-        os.close(fd)
     return rows
 
 
@@ -122,7 +136,7 @@ def unarchive(
     umask = os.umask(0)
     try:
         extraction = Extraction(dest_dir, disk, warn, layer=False, below=below, made_ns=made_ns)
-        with _Ahead(decompressed(fd), summed=False) as ahead:
+        with _Ahead(decompressed(partial(os.read, fd))) as ahead:
             first = _first_bytes(ahead)
             found = is_tar(first)
             stream = Stream(_chain(first, ahead))
@@ -164,12 +178,31 @@ def _of_system(error: OSError, what: str) -> InputError | HostError:
     return HostError(f"{what} cannot be unpacked: {error.strerror}: {error.filename}")
 
 
+class _Summed:
+    """Chunks that are summed as they go by."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._sum = hashlib.sha256()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        chunk = next(self._chunks)
+        self._sum.update(chunk)
+        return chunk
+
+    def digest(self) -> str:
+        """Of all that went by."""
+        return "sha256:" + self._sum.hexdigest()
+
+
 class _Ahead:
     """Reads chunks a little ahead in a thread of its own, where they are decompressed and summed."""
 
-    def __init__(self, chunks: Iterator[bytes], *, summed: bool) -> None:
+    def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
-        self._sum = hashlib.sha256() if summed else None
         self._queue: queue.Queue[bytes | BaseException | None] = queue.Queue(maxsize=8)
         self._stop = False
         self._ended = False
@@ -199,18 +232,11 @@ class _Ahead:
             raise StopIteration
         raise item
 
-    def digest(self) -> str:
-        """Of everything; only when the end was reached."""
-        assert self._sum is not None  # noqa: S101 - asked for when made
-        return "sha256:" + self._sum.hexdigest()
-
     def _run(self) -> None:
         try:
             for chunk in self._chunks:
                 if self._stop:
                     break
-                if self._sum is not None:
-                    self._sum.update(chunk)
                 self._queue.put(chunk)
         except BaseException as error:  # noqa: BLE001 - raised again in __next__
             self._queue.put(error)

@@ -12,7 +12,7 @@ from jettison.oci.image import platform_of
 from jettison.oci.parse import parse_config
 from jettison.oci.platform import acceptable, format_platform
 from jettison.registry.complaint import shown
-from jettison.registry.source import OnProgress, ResolvedManifest, Restartable, Sink
+from jettison.registry.source import OnProgress, ResolvedManifest, Restartable, Sink, Summing
 
 MAX_NESTING = 3  # an index in an index is legal; deeper ones are a trap
 _CONFIG_TYPES = frozenset({"", CONFIG, DOCKER_CONFIG, "application/octet-stream"})  # the last: early Docker's
@@ -33,12 +33,14 @@ class Tally:
     def __init__(self, sink: Sink, on_progress: OnProgress | None = None) -> None:
         self._sink = sink
         self._on_progress = on_progress
+        self._summing = sink if isinstance(sink, Summing) else None
         self._hash = hashlib.sha256()
         self.count = 0
 
     def write(self, data: bytes) -> None:
         """Take the next bytes."""
-        self._hash.update(data)
+        if self._summing is None:
+            self._hash.update(data)
         self._sink.write(data)
         self.count += len(data)
         if self._on_progress is not None:
@@ -56,7 +58,7 @@ class Tally:
     @property
     def digest(self) -> str:
         """The digest of all that was written."""
-        return "sha256:" + self._hash.hexdigest()
+        return self._summing.digest if self._summing is not None else "sha256:" + self._hash.hexdigest()
 
 
 def is_attestation(entry: Descriptor) -> bool:

@@ -30,6 +30,18 @@ class Restartable(Protocol):
         """Forget all bytes so far."""
 
 
+@runtime_checkable
+class Summing(Protocol):
+    """A sink that sums what it takes: nobody else need do it."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take the next bytes."""
+
+    @property
+    def digest(self) -> str:
+        """Of all that was written so far."""
+
+
 class Upload(Protocol):
     """Bytes that are sent: a blob's. It may be asked for more than once, when sending is tried again."""
 

@@ -10,6 +10,7 @@ from typing import Any
 from jettison.layer.cachedir import pack_directory, restore_directory
 from jettison.layer.faithful import unfaithful
 from jettison.layer.flatten import export_tree, export_trees
+from jettison.layer.growing import Growing
 from jettison.layer.pack import pack
 from jettison.layer.unpack import unpack
 from jettison.sandbox import spec
@@ -42,7 +43,7 @@ def _unpack(request: spec.UnpackRequest, desk: Desk) -> spec.Reply:
         return below().row(path)
 
     made = unpack(
-        request.blob,
+        request.blob or Growing(*desk.fds),
         request.media_type,
         request.diff_id,
         request.out,

@@ -175,12 +175,13 @@ class PackAllRequest(Request, frozen=True, kw_only=True):
 class UnpackRequest(Request, frozen=True, kw_only=True):
     """A layer blob as a snapshot at `out`. `files` False writes the manifest alone (from the tar headers).
 
-    `below`: the snapshots beneath, bottom first, whose directories keep their owner and mode where the layer takes
+    `blob` "": it is still being written, and the descriptors of a `layer.growing.Growing` come along. `below`: the
+    snapshots beneath, bottom first, whose directories keep their owner and mode where the layer takes
     them for granted; without, those are 0755 and 0:0. `sync`: it is on the disk when the reply comes.
     """
 
-    blob: str
-    media_type: str
+    blob: str = ""
+    media_type: str = ""
     diff_id: str
     out: str
     files: bool = True
