@@ -8,8 +8,10 @@ import pytest
 
 from jettison.store.snapshots import MADE, MADE_IN
 from project import Project, project
+from somebody import Somebody, somebody
+from users import ordinary_user
 
-__all__ = ["project"]
+__all__ = ["ordinary_user", "project", "somebody"]
 
 EARLIER = "an-earlier-boot"
 DOCKERFILE = """\
@@ -23,8 +25,12 @@ COPY --from=first /kept.txt /made /shipped/
 
 @pytest.fixture
 def built(project: Project) -> Project:
-    """A project that was built once, in a boot that is over."""
-    project.base().files(Dockerfile=DOCKERFILE, kept__txt="kept\n").image()
+    return built_before(project.base())
+
+
+def built_before(project: Project) -> Project:
+    """The project, built once in a boot that is over."""
+    project.files(Dockerfile=DOCKERFILE, kept__txt="kept\n").image()
     for snapshot in snapshots(project):
         mark = os.path.join(snapshot, MADE_IN)
         os.unlink(mark)
@@ -63,7 +69,9 @@ def cut_short(path: str) -> None:
     os.rename(aside, path)
 
 
-def test_a_short_file_is_made_again_before_it_is_shipped(built: Project):
+def test_a_short_file_is_made_again_before_it_is_shipped(somebody: Somebody):
+    built = built_before(somebody.project)
+    somebody.give()
     for path in holding(built, "shipped/made"):
         cut_short(path)
     outcome = built.build(f"--output=type=oci,compression=uncompressed,dest={built.out}/again.tar").ok()

@@ -15,7 +15,9 @@ from jettison.planning import ops
 from jettison.planning.graph import Step
 from jettison.record.model import StepOutput, Warned
 from jettison.sandbox import spec
+from jettison.solve.key import op_digest, op_parts
 from jettison.solve.ports import Cancel, Emit, Result
+from jettison.store import results
 
 TAIL_LINES = 20
 Inputs = tuple[Result | None, ...]
@@ -77,10 +79,19 @@ class Executor:
         readables = tuple(self._binder.readable(step, index, inputs) for index in range(1, len(inputs)))
         tree = self._binder.tree(inputs[0], files=looks_up_names(op), step=step.id)
 
+        earlier = self._earlier(op) if any(isinstance(each, spec.Directory) for each in readables) else None
+
         def request(out: str) -> spec.CopyRequest:
-            return spec.CopyRequest(op=op, tree=tree, inputs=readables, out=out, epoch=self._epoch)
+            return spec.CopyRequest(op=op, tree=tree, inputs=readables, out=out, epoch=self._epoch, earlier=earlier)
 
         return self._commit(request, cancel)
+
+    def _earlier(self, op: ops.AnyOp) -> tuple[str, ...]:
+        """The snapshots that earlier copies like this one left, of whatever context."""
+        store = self._session.store
+        layers = results.layers_of(store.index, op_digest(op_parts(op)), results.KEPT_OF_AN_OP)
+        found = (store.snapshots.find(layer) for layer in layers)
+        return tuple(path for path in found if path is not None)
 
     def _fetch(self, op: ops.HttpOp | ops.GitOp, cancel: Cancel) -> tuple[str, ...]:
         """A fetched file or checkout as a layer: everything below a scratch directory, owned by 0:0."""

@@ -68,6 +68,7 @@ def _copy(request: spec.CopyRequest, desk: Desk) -> spec.Copied:
         unarchive=extract,
         epoch=request.epoch,
         workers=os.cpu_count() or 1,
+        earlier=request.earlier,
     )
     return spec.Copied(changed=done.changed, digest=done.digest, files=done.files, size_bytes=done.size_bytes)
 

@@ -127,7 +127,8 @@ class CopyRequest(Request, frozen=True, kw_only=True):
     """Do a CopyOp, MkdirOp (no inputs) onto `tree` and commit the result at `out`.
 
     `inputs` are the step's inputs from index 1 on, in order (index 0 is `tree`). `epoch` (seconds) replaces the time
-    of what the step itself makes (parents, WORKDIR), None is now.
+    of what the step itself makes (parents, WORKDIR), None is now. `earlier` are snapshots that copies like this one
+    left, the newest first: what was not touched since is linked from there. None: this copy will have no like.
     """
 
     op: AnyOp
@@ -135,6 +136,7 @@ class CopyRequest(Request, frozen=True, kw_only=True):
     inputs: tuple[Readable, ...]
     out: str
     epoch: int | None = None
+    earlier: tuple[str, ...] | None = None
 
 
 class DigestRequest(Request, frozen=True, kw_only=True):

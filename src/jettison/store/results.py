@@ -97,6 +97,13 @@ def candidates(index: Index, op_digest: str, limit: int) -> tuple[SavedCandidate
     return tuple(_candidate(row) for row in index.rows(sql, op_digest, limit))
 
 
+def layers_of(index: Index, op_digest: str, limit: int) -> tuple[str, ...]:
+    """The layers that earlier runs of that op added, the newest first."""
+    sql = "SELECT result FROM candidates WHERE op_digest=? ORDER BY seq DESC LIMIT ?"
+    found = (_result.decode(text).added for (text,) in index.rows(sql, op_digest, limit))
+    return tuple(dict.fromkeys(layer for added in found for layer in added))
+
+
 def last_at(index: Index, site: str) -> SavedCandidate | None:
     """The newest result at that site, whatever its op."""
     row = index.row("SELECT site, result, parts FROM candidates WHERE site=? ORDER BY seq DESC LIMIT 1", site)

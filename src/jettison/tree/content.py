@@ -33,16 +33,12 @@ from jettison.tree.digests import LARGE_BYTES, SnapshotDigests, hash_file, hash_
 from jettison.tree.directory import DirectoryView
 from jettison.tree.manifest import read_rows
 from jettison.tree.row import DIR, FILE, Row, with_digest
+from jettison.tree.stamp import Stamp, is_settled, stamp_of
 from jettison.tree.view import StackView, View
 
 MAX_PARTS = 400
 _EVERYTHING = Filter(None, ())
 _FORMAT, _REGULAR = 0o170000, stat.S_IFREG
-_COARSE_NS = 50_000_000  # how far a filesystem's clock may lag behind
-_COARSER_NS = 2_000_000_000  # where it keeps whole seconds alone
-
-Stamp = tuple[int, int, int, int, int]
-"""A file as stat sees it: size, mtime_ns, ctime_ns, inode, mode."""
 
 
 class DigestIndex(Protocol):
@@ -241,7 +237,7 @@ class _ContextReader(_Reader):
                 continue  # gone since
             name = path[cut:] if cut else path
             mode, size = status.st_mode, status.st_size
-            stamp = (size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, mode)
+            stamp = stamp_of(status)
             if mode & _FORMAT == _REGULAR and status.st_nlink == 1:
                 digest = get(path, stamp)
                 if digest is not None:  # the line of a file that is known, as `line` makes it
@@ -293,14 +289,11 @@ class _ContextReader(_Reader):
     def _keep(self, path: str, digest: str) -> None:
         """Remember a file, if it is old enough for its stamp to change when it does (mechanisms: stamps)."""
         stamp = self._stamps[path]
-        ctime_ns = stamp[2]
-        margin = _COARSER_NS if ctime_ns % 1_000_000_000 == 0 else _COARSE_NS
-        if ctime_ns < self._began_ns - margin:
+        if is_settled(stamp, self._began_ns):
             self._index.put(path, stamp, digest)
 
     def _stamp(self, path: str) -> Stamp:
-        status = os.lstat(self._directory.where(path))
-        return (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_mode)
+        return stamp_of(os.lstat(self._directory.where(path)))
 
 
 def _reader(view: View, index: DigestIndex | None, now_ns: int | None) -> _Reader:

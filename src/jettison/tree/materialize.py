@@ -2,7 +2,8 @@
 
 Directories are made first, then files (by several processes when there are many), then hard links; directories get
 their owner, mode and time last, the deepest first. Bytes are linked from another snapshot where everything about the
-file is equal, else copied; never linked from a context, nor twice from one file (mechanisms: a snapshot).
+file is equal, else copied; never linked from a context, nor twice from one file (mechanisms: a snapshot). A context's
+file that was not touched since an earlier copy is linked from what that left.
 """
 
 from __future__ import annotations
@@ -10,17 +11,20 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
 from jettison.base.digest import digest_of
 from jettison.base.errors import HostError
 from jettison.tree.digests import hash_paths
+from jettison.tree.directory import DirectoryView
 from jettison.tree.disk import Disk
+from jettison.tree.earlier import Earlier
 from jettison.tree.fork import in_processes
 from jettison.tree.row import DIR, FILE, Row, with_digest
 from jettison.tree.sheet import ARCHIVE, Placement
+from jettison.tree.stamp import Stamp, stamp_of
 from jettison.tree.view import ROOT, Lookup, View
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -28,7 +32,15 @@ _SMALL_BYTES = 128 * 1024  # read and written in one piece
 _PIECE_BYTES = 1 << 30
 _CHUNK_FILES = 500  # fewer are not worth another process
 _NO_LINK = (errno.EMLINK, errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP)
+_Came = tuple[int, str, Stamp | None]  # bytes, digest, source
 _NO_RANGE = (errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM)
+
+
+class Written(msgspec.Struct, frozen=True):
+    """The rows of a manifest; and how the sources of files looked that were copied from the user's directories."""
+
+    rows: list[Row]
+    sources: list[tuple[Row, Stamp]]
 
 
 def materialize(
@@ -39,11 +51,13 @@ def materialize(
     disk: Disk,
     *,
     workers: int = 1,
-) -> list[Row]:
-    """Write `placements` (in `tree.row.order`) into the empty directory `files`; the manifest's rows.
+    earlier: Earlier | None = None,
+) -> Written:
+    """Write `placements` (in `tree.row.order`) into the empty directory `files`.
 
     Ancestors that `base` has and nobody placed become `implied` rows. `inputs` are the views by the number that
-    placements use. `workers` processes share the files. Raises HostError and InputError; OSError for the disk.
+    placements use. `workers` processes share the files. `earlier` is what an earlier copy from the same directory left.
+    Raises HostError and InputError; OSError for the disk.
     """
     placed = {placement.row.path: placement for placement in placements}
     implied = _implied(placed, base)
@@ -53,7 +67,11 @@ def materialize(
         if row.path:
             os.mkdir(f"{files}/{row.path}", 0o700)
     firsts, links, others = _sorted_out(placements)
-    rows.update(_write_files(firsts, inputs, files, disk, workers))
+    sources = []
+    for row, stamp in _write_files(firsts, _Writer(inputs, files, disk, _linkable(firsts, inputs), earlier), workers):
+        rows[row.path] = row
+        if stamp is not None:
+            sources.append((row, stamp))
     for row in links:
         os.link(f"{files}/{row.link}", f"{files}/{row.path}", follow_symlinks=False)
         rows[row.path] = with_digest(row, rows[row.link].digest, rows[row.link].size)
@@ -61,7 +79,7 @@ def materialize(
         disk.create(f"{files}/{row.path}", row)
     for row in reversed(directories):
         disk.finish_path(f"{files}/{row.path}" if row.path else files, row)
-    return list(rows.values())
+    return Written(list(rows.values()), sources)
 
 
 def _implied(placed: Mapping[str, Placement], base: Lookup) -> dict[str, Row]:
@@ -95,20 +113,15 @@ def _sorted_out(placements: Sequence[Placement]) -> tuple[list[Placement], list[
     return firsts, links, others
 
 
-def _write_files(
-    placements: list[Placement], inputs: Mapping[int, View], files: str, disk: Disk, workers: int
-) -> dict[str, Row]:
+def _write_files(placements: list[Placement], writer: _Writer, workers: int) -> Iterator[tuple[Row, Stamp | None]]:
     """Write every file; their rows, with the digests and sizes that they came to have (a context may change)."""
-    linkable = _linkable(placements, inputs)
 
-    def write(chunk: Sequence[Placement]) -> list[tuple[int, str]]:
-        return [_write_file(placement, inputs, files, disk, placement.row.path in linkable) for placement in chunk]
+    def write(chunk: Sequence[Placement]) -> list[_Came]:
+        return [writer.write(placement) for placement in chunk]
 
     written = in_processes(write, placements, min(workers, len(placements) // _CHUNK_FILES))
-    return {
-        placement.row.path: with_digest(placement.row, digest, size)
-        for placement, (size, digest) in zip(placements, written, strict=True)
-    }
+    for placement, (size, digest, stamp) in zip(placements, written, strict=True):
+        yield with_digest(placement.row, digest, size), stamp
 
 
 def _linkable(placements: list[Placement], inputs: Mapping[int, View]) -> set[str]:
@@ -130,31 +143,49 @@ def _linkable(placements: list[Placement], inputs: Mapping[int, View]) -> set[st
     return found
 
 
-def _write_file(
-    placement: Placement, inputs: Mapping[int, View], files: str, disk: Disk, linkable: bool
-) -> tuple[int, str]:
-    """One file; how many bytes it has, and their digest."""
-    row, at = placement.row, f"{files}/{placement.row.path}"
-    if placement.input == ARCHIVE:
-        os.rename(placement.source, at)
-        if not placement.same:
-            disk.finish_path(at, row)
-        return row.size, hash_paths((at,))[0]
-    view = inputs.get(placement.input)
-    if view is not None and linkable and _link(view.where(placement.source), at):
-        return row.size, row.digest or hash_paths((at,))[0]
-    target = os.open(at, _NEW, 0o600)
-    try:
-        size, digest = row.size, row.digest
-        if placement.data is not None:
-            _write(target, placement.data)
-            digest = digest_of(placement.data)
-        elif view is not None and row.size:
-            size, digest = _copy_from(view, placement, target)
-        disk.finish(target, row)
-    finally:
-        os.close(target)
-    return size, digest
+class _Writer:
+    """Writes one file at a time below the directory `files`; `linkable` has the paths that `_linkable` found."""
+
+    def __init__(
+        self, inputs: Mapping[int, View], files: str, disk: Disk, linkable: set[str], earlier: Earlier | None
+    ) -> None:
+        self._inputs = inputs
+        self._files = files
+        self._disk = disk
+        self._linkable = linkable
+        self._earlier = earlier
+
+    def write(self, placement: Placement) -> _Came:
+        """One file: how many bytes it has, their digest, and the stamp of a source that is the user's."""
+        row, at = placement.row, f"{self._files}/{placement.row.path}"
+        if placement.input == ARCHIVE:
+            os.rename(placement.source, at)
+            if not placement.same:
+                self._disk.finish_path(at, row)
+            return row.size, hash_paths((at,))[0], None
+        view = self._inputs.get(placement.input)
+        if view is not None and row.path in self._linkable and _link(view.where(placement.source), at):
+            return row.size, row.digest or hash_paths((at,))[0], None
+        if isinstance(view, DirectoryView) and self._earlier is not None:
+            same = self._earlier.same(row, view.where(placement.source))
+            if same is not None and _link(same[0], at):
+                return row.size, same[1].digest, same[1].stamp
+        return self._copy(placement, view, at)
+
+    def _copy(self, placement: Placement, view: View | None, at: str) -> _Came:
+        row, stamp = placement.row, None
+        target = os.open(at, _NEW, 0o600)
+        try:
+            size, digest = row.size, row.digest
+            if placement.data is not None:
+                _write(target, placement.data)
+                digest = digest_of(placement.data)
+            elif view is not None and row.size:
+                size, digest, stamp = _copy_from(view, placement, target)
+            self._disk.finish(target, row)
+        finally:
+            os.close(target)
+        return size, digest, stamp
 
 
 def _link(source: str, at: str) -> bool:
@@ -167,10 +198,11 @@ def _link(source: str, at: str) -> bool:
     return True
 
 
-def _copy_from(view: View, placement: Placement, target: int) -> tuple[int, str]:
+def _copy_from(view: View, placement: Placement, target: int) -> _Came:
     digest = placement.row.digest
     source = view.open(placement.source)
     try:
+        stamp = stamp_of(os.fstat(source)) if isinstance(view, DirectoryView) else None
         if digest:
             size = copy_bytes(source, target, placement.row.size)
         else:
@@ -182,7 +214,7 @@ def _copy_from(view: View, placement: Placement, target: int) -> tuple[int, str]
             f"a snapshot is damaged: /{placement.source} has {size} bytes and should have {placement.row.size}",
             hint="remove its directory from the store's snapshots, and build again",
         )
-    return size, digest
+    return size, digest, stamp
 
 
 def copy_summed(source: int, target: int, expected: int) -> tuple[int, str]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from jettison.planning.ops import CopyOp, MkdirOp
 from jettison.tree.content import snapshot_digest
+from jettison.tree.directory import DirectoryView
 from jettison.tree.disk import Disk
+from jettison.tree.earlier import find_earlier, write_sources
 from jettison.tree.manifest import Head, write_head, write_rows
 from jettison.tree.materialize import materialize
 from jettison.tree.place import Unarchive, place_copy, place_directory
@@ -43,15 +45,22 @@ def copy_step(
     unarchive: Unarchive,
     epoch: int | None = None,
     workers: int = 1,
+    earlier: Sequence[str] | None = None,
+    clock: Callable[[], int] = time.time_ns,
 ) -> Copied:
     """Do `op` onto the snapshot directories `tree` (bottom first); the snapshot `out`, which must not exist, is made.
 
     `inputs` are the op's inputs from number 1 on. `epoch` (seconds) is the time of directories that the op makes by
     itself, None is now. `unarchive` extracts what ADD unpacks (`tree.place.Unarchive`). `workers` processes share the
-    files; the caller must then have no threads. Raises InputError, HostError, OSError; nothing is then left at `out`.
+    files; the caller must then have no threads. `earlier` are snapshots that copies like this one left, the newest
+    first: files that were not touched since are linked from the first that came from the same directory, and what the
+    next copy needs for that is written down; None does neither. `clock` tells the time in ns.
+
+    Raises InputError, HostError, OSError; nothing is then left at `out`.
     """
     base = StackView(tree)
-    now_ns = time.time_ns() if epoch is None else epoch * _NS
+    began_ns = clock()
+    now_ns = began_ns if epoch is None else epoch * _NS
     os.mkdir(out, 0o700)
     done = False
     try:
@@ -62,7 +71,7 @@ def copy_step(
             placements = place_copy(op, base, inputs, now_ns=now_ns, unarchive=unarchive, scratch=scratch)
         if not placements:
             return Copied(changed=False)
-        copied = _commit(placements, base, inputs, out, disk, head, workers)
+        copied = _commit(placements, base, inputs, out, disk, head, workers, earlier, began_ns)
         _remove(scratch)
         done = True
     finally:
@@ -79,12 +88,18 @@ def _commit(  # noqa: PLR0917 - the parts of a snapshot
     disk: Disk,
     head: Head,
     workers: int,
+    earlier: Sequence[str] | None,
+    began_ns: int,
 ) -> Copied:
     files = f"{out}/files"
     os.mkdir(files, 0o700)
     views = dict(enumerate(inputs, 1))
-    rows = materialize(placements, base, views, files, disk, workers=workers)
-    rows = write_rows(out, rows)
+    root = None if earlier is None else _root(inputs)
+    before = find_earlier(earlier or (), root) if root else None
+    made = materialize(placements, base, views, files, disk, workers=workers, earlier=before)
+    rows = write_rows(out, made.rows)
+    if root:
+        write_sources(out, root, made.sources, began_ns)
     write_head(out, head)
     written = [row for row in rows if row.type == FILE]
     return Copied(
@@ -93,6 +108,12 @@ def _commit(  # noqa: PLR0917 - the parts of a snapshot
         files=len(written),
         size_bytes=sum(row.size for row in written),
     )
+
+
+def _root(inputs: Sequence[View]) -> str | None:
+    """The directory of the user's that is copied from, if it is one."""
+    roots = {view.root for view in inputs if isinstance(view, DirectoryView)}
+    return roots.pop() if len(roots) == 1 else None
 
 
 def _remove(path: str) -> None:
