@@ -100,11 +100,12 @@ class Machines:
         )
         return Built(build(request, on_event=events.append), events, output.dest if output else "")
 
-    def archive(self, machine: str, **more: Any) -> Built:
+    def archive(self, machine: str, *, compression: str = "gzip", **more: Any) -> Built:
         """One build, written as an archive in which times count no more."""
         self._count += 1
         dest = os.path.join(self.folder, f"{machine}-{self._count}.tar")
-        return self.build(machine, output=OutputSpec(type="oci", dest=dest, rewrite_timestamp=True), **more)
+        output = OutputSpec(type="oci", dest=dest, rewrite_timestamp=True, compression=compression)
+        return self.build(machine, output=output, **more)
 
     def snapshots(self, machine: str) -> list[str]:
         return sorted(os.listdir(os.path.join(self.store(machine), "store", "snapshots")))
