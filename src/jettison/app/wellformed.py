@@ -9,6 +9,8 @@ from jettison.app.request import BuildRequest, OutputSpec
 from jettison.base.errors import InputError, UsageError
 from jettison.oci.reference import parse_reference
 
+_ENTITLEMENTS = ("network.host", "security.insecure", "device")
+
 
 def check_request(request: BuildRequest) -> None:
     """Raise UsageError for the first thing that no build could honour."""
@@ -18,6 +20,10 @@ def check_request(request: BuildRequest) -> None:
             parse_reference(name)
     except InputError as error:
         raise UsageError(error.message, hint=error.hint) from None
+    for name in request.allow:
+        if name.partition("=")[0] not in _ENTITLEMENTS:
+            raise UsageError(f"invalid entitlement: {name!r}", hint=f"it is one of: {', '.join(_ENTITLEMENTS)}")
+    _check_hosts(request.add_hosts)
     if request.jobs < 0:
         raise UsageError(f"{request.jobs} steps cannot run at once", hint="0 stands for one a processor")
     if request.isolation is not None:
@@ -26,6 +32,18 @@ def check_request(request: BuildRequest) -> None:
         check_isolation(request.isolation)
     for output in request.outputs:
         _check_destination(output)
+
+
+def _check_hosts(entries: tuple[str, ...]) -> None:
+    """What no step's /etc/hosts can say is refused here: a step that is cached would hide it."""
+    if entries:
+        from jettison.sandbox.world import host_line
+
+        for entry in entries:
+            try:
+                host_line(entry)
+            except InputError as error:
+                raise UsageError(f"--add-host: {error.message}", hint=error.hint) from None
 
 
 def _check_destination(output: OutputSpec) -> None:

@@ -179,6 +179,8 @@ def _cache_to(texts: list[str]) -> tuple[CacheTarget, ...]:
 
 def _label(text: str) -> tuple[str, str]:
     name, _, value = text.partition("=")
+    if not name:
+        raise UsageError(f"--label {text!r} is not NAME=VALUE")
     return name, value
 
 

@@ -17,7 +17,7 @@ def output(text: str) -> OutputSpec:
     if text == "-":
         return OutputSpec(type="tar", dest="-")
     if "=" not in text:
-        return OutputSpec(type="local", dest=text)
+        return _checked(OutputSpec(type="local", dest=text), {})
     given = fields(text, "--output")
     kind = given.pop("type", "")
     if kind not in OUTPUT_TYPES:
@@ -56,7 +56,7 @@ def _checked(spec: OutputSpec, unread: dict[str, str]) -> OutputSpec:
         raise UsageError(
             f"--output: unknown key {next(iter(unread))!r}", hint=f"it is one of: {', '.join(OUTPUT_KEYS)}"
         )
-    if spec.type == "local" and not spec.dest:
+    if spec.type == "local" and spec.dest in ("", "-"):
         raise UsageError("--output type=local needs dest=DIRECTORY")
     if spec.type in ("oci", "docker") and not spec.as_tar and spec.dest in ("", "-"):
         raise UsageError(f"--output type={spec.type},tar=false needs dest=DIRECTORY")

@@ -108,6 +108,8 @@ def _page(command: str) -> Callable[[list[str]], int]:
 def _help(rest: list[str]) -> int:
     if rest and rest[0] in COMMANDS:
         return _page(rest[0])(["--help"])
+    if rest and not rest[0].startswith("-"):
+        raise _unknown(rest[0])
     width = max(len(name) for name in COMMANDS)
     print("jettison: multi-stage container builds with no daemon and no root\n")
     print("usage: jettison COMMAND [OPTIONS]\n\ncommands:")

@@ -136,13 +136,24 @@ def name_files(directory: str, hostname: str, extra_hosts: tuple[str, ...]) -> N
 def hosts(hostname: str, extra: tuple[str, ...]) -> str:
     """The text of /etc/hosts. `extra`: `name:ip` or `name=ip`; `host-gateway` is this machine, whose network it is."""
     lines = [f"127.0.0.1\tlocalhost {hostname}", "::1\tlocalhost ip6-localhost ip6-loopback"]
-    for entry in extra:
-        at = min((i for i in (entry.find(":"), entry.find("=")) if i > 0), default=0)
-        name, address = entry[:at], entry[at + 1 :].strip("[]")
-        if not name or not address:
-            raise InputError(f"bad host entry {entry!r}", hint="write NAME:ADDRESS")
-        lines.append(f"{'127.0.0.1' if address == 'host-gateway' else address}\t{name}")
-    return "\n".join(lines) + "\n"
+    return "\n".join((*lines, *map(host_line, extra))) + "\n"
+
+
+def host_line(entry: str) -> str:
+    """The line of /etc/hosts for `name:ip`. Raises InputError for what is no name, or no address."""
+    import ipaddress
+
+    at = min((i for i in (entry.find(":"), entry.find("=")) if i > 0), default=0)
+    name, address = entry[:at], entry[at + 1 :].removeprefix("[").removesuffix("]")
+    if not name or not address or name.split() != [name]:
+        raise InputError(f"bad host entry {entry!r}", hint="write NAME:ADDRESS")
+    if address == "host-gateway":
+        return f"127.0.0.1\t{name}"
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        raise InputError(f"invalid IP address {address!r} of host {name}", hint="write NAME:ADDRESS") from None
+    return f"{address}\t{name}"
 
 
 def bind_names(directory: str, points: Mountpoints) -> None:

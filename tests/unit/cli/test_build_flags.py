@@ -31,6 +31,8 @@ def test_outputs(text, expected):
         ("type=tarball,dest=x", "type=tarball is not one of: oci"),
         ("dest=x", "a type is missing"),
         ("type=local", "needs dest=DIRECTORY"),
+        ("type=local,dest=-", "needs dest=DIRECTORY"),
+        ("", "needs dest=DIRECTORY"),
         ("type=oci,tar=false", "needs dest=DIRECTORY"),
         ("type=oci,dest=x,tar=perhaps", "true or false"),
         ("type=oci,dest=x,colour=red", "unknown key 'colour'"),

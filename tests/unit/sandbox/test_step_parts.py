@@ -74,9 +74,12 @@ def test_mounts_stand_with_parents_first_and_the_last_of_equals() -> None:
 def test_hosts() -> None:
     text = world.hosts("moon", ("db:10.0.0.1", "six=[fe80::1]", "v6:::1", "gate:host-gateway"))
     assert text.splitlines()[2:] == ["10.0.0.1\tdb", "fe80::1\tsix", "::1\tv6", "127.0.0.1\tgate"]
-    for bad in ("db", "db:", ":1.2.3.4"):
+    for bad in ("db", "db:", ":1.2.3.4", "a b:1.2.3.4", "a\nb:1.2.3.4"):
         with pytest.raises(InputError, match="bad host entry"):
             world.hosts("moon", (bad,))
+    for bad in ("db:bar", "db:1.2.3", "db:1.2.3.4 evil"):
+        with pytest.raises(InputError, match="invalid IP address"):
+            world.host_line(bad)
 
 
 @pytest.fixture
