@@ -24,9 +24,11 @@ HOW = """\
   builder syncs of its own accord is in its time. (BuildKit and buildah sync their data bases; jettison syncs nothing,
   and proves after a crash what it finds.)
 - jettison is what `pip install .` puts into an environment of its own. docker is Debian's, its daemon hot, building by
-  the BuildKit within it. Every build ends with a named image in the builder's own store; with docker that includes the
-  layers' digests, which it cannot leave out. Where an archive is wanted, jettison writes it in the build. docker's
-  BuildKit cannot, nor does buildah: skopeo and `buildah push` make it of what was built. That part is in parentheses.
+  the BuildKit within it. buildah builds with --layers, without which it keeps no cache, and with chroot isolation, its
+  quickest. Every build ends with a named image in the builder's own store, the digests of its layers known. (In `lazy`
+  jettison's image names the base's layers without having them: they are fetched when something reads them.)
+- Where an archive is wanted, jettison writes it in the build. docker's BuildKit cannot, nor does buildah: skopeo and
+  `buildah push` make it of what was built. That part of their time is in parentheses.
 - `cpu s`: user and system time of jettison's processes. `MiB`: the most memory of its largest process (target:
   {memory}); `all`: of all of them at one time, shared pages counted once, in a run of its own.
 - floor: `cp -a`, `tar` and `sha256sum` of the same bytes, one after the other.
