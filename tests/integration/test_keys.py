@@ -11,7 +11,7 @@ import platforms
 from bases.layout import Layer
 from caches import Built, Machines
 from fakes.servers import Answer, Said, Server
-from jettison.base.errors import NetworkError
+from jettison.base.errors import JettisonError
 from jettison.oci.platform import format_platform, host_platform
 
 pytestmark = pytest.mark.root
@@ -134,7 +134,7 @@ class Hub:
     def answer(self, said: Said) -> Answer:
         name = said.path.rpartition("/")[2]
         if self.gone:
-            return Answer(503)
+            return Answer(403)
         if name == "1":
             with open(os.path.join(self._layout, "index.json"), "rb") as file:
                 name = json.load(file)["manifests"][0]["digest"]
@@ -164,6 +164,6 @@ def test_a_base_is_resolved_once_and_asked_for_again_by_pull(tmp_path) -> None:
         assert site.build("here").id == fresh.id
         hub.gone = True
         assert site.build("here").ran == []
-        with pytest.raises(NetworkError):
+        with pytest.raises(JettisonError, match=r"127\.0\.0\.1"):
             site.build("here", pull=True)
     assert site.build("here").ran == []  # there is no server at all

@@ -346,6 +346,12 @@ def _linked(draw: Draw, project: Project) -> Edit:
 
 
 @st.composite
+def _ignored(draw: Draw, project: Project) -> Edit:
+    entry = Entry("file", draw(st.sampled_from(("*\n!a.txt\n!d\n", "d\n", "b.txt\n**/x\n", "nothing\n"))))
+    return Edit("other files are ignored", _with(project, {".dockerignore": entry}))
+
+
+@st.composite
 def _argument(draw: Draw, project: Project) -> Edit:
     return Edit("build args", project._replace(args={"KIND": draw(VALUES), "GIVEN": draw(VALUES)}))
 
@@ -377,7 +383,7 @@ def _rebased(draw: Draw, project: Project) -> Edit:
 
 
 _EDITS = (
-    *(_bytes, _bytes, _mode, _added, _deleted, _renamed, _touched, _linked, _argument),
+    *(_bytes, _bytes, _mode, _added, _deleted, _renamed, _touched, _linked, _ignored, _argument),
     *(_instruction, _instruction, _instruction, _rebased),
 )
 
