@@ -58,10 +58,12 @@ def wait_for_end(project: Project) -> None:
 
 
 def processes(project: Project) -> list[int]:
-    """The pids of all that name the store on their command line or in their mounts: keepers, and the steps they run."""
+    """The pids of all that name the store on their command line, in their environment (a keeper that is a copy of its
+    driver) or in their mounts: keepers, and the steps they run.
+    """
     found = set()
     for pid in filter(str.isdigit, os.listdir("/proc")):
-        for name in ("cmdline", "mountinfo"):
+        for name in ("cmdline", "environ", "mountinfo"):
             try:
                 with open(f"/proc/{pid}/{name}", "rb") as file:
                     if os.fsencode(project.store) in file.read():

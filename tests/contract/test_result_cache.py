@@ -1,11 +1,12 @@
 """The ResultCache contract, kept by the fake of the solver's tests and by the store's."""
 
 import os
+import shutil
 from collections.abc import Iterator
 
 import pytest
 
-from contract.result_cache import OP, ResultCacheContract, key
+from contract.result_cache import OP, ResultCacheContract, key, save
 from fakes.ports import FakeCache
 from jettison.app.cache import StoreCache
 from jettison.solve.ports import Result
@@ -36,7 +37,7 @@ class StoreLayers:
         return layer
 
     def lose(self, layer: str) -> None:
-        os.rmdir(self.store.snapshot_path(layer))
+        shutil.rmtree(self.store.snapshot_path(layer))
 
 
 class TestFake(ResultCacheContract):
@@ -65,6 +66,6 @@ class TestStore(ResultCacheContract):
 
     def test_another_process_finds_it_later(self, cache: StoreCache, layers: StoreLayers, tmp_path):
         result = Result(id="r", layers=(layer := layers.make(),), added=(layer,))
-        cache.save((key("k"),), OP, "site", result)
+        save(cache, (key("k"),), OP, "site", result)
         with Store.open(str(tmp_path)) as other:
             assert StoreCache(other).find("sha256:k") == result

@@ -12,7 +12,7 @@ from jettison.base.errors import Cancelled
 from jettison.planning import ops
 from jettison.planning.graph import Plan, Step
 from jettison.record.model import AnyEvent, KeyPart
-from jettison.solve.ports import Cancel, Candidate, Emit, Key, Result
+from jettison.solve.ports import Cancel, Candidate, Emit, Entry, Result
 from jettison.solve.run import SolveOutcome, solve
 
 
@@ -36,11 +36,12 @@ class FakeCache:
             found = self.results.get(key)
         return found if found is not None and self._is_whole(found) else None
 
-    def save(self, keys: tuple[Key, ...], op_digest: str, site: str, result: Result) -> None:
-        candidate = Candidate(site=site, result=result, parts=keys[-1].parts)
+    def save(self, *entries: Entry) -> None:
         with self._lock:
-            self.results.update((key.digest, result) for key in keys)
-            self.saved.append((op_digest, site, candidate))
+            for entry in entries:
+                candidate = Candidate(site=entry.site, result=entry.result, parts=entry.keys[-1].parts)
+                self.results.update((key.digest, entry.result) for key in entry.keys)
+                self.saved.append((entry.op_digest, entry.site, candidate))
 
     def candidates(self, op_digest: str) -> tuple[Candidate, ...]:
         with self._lock:
@@ -66,6 +67,7 @@ class World:
         self.files: dict[str, str] = {}
         self.yields: dict[str, str | Callable[[], str]] = {}
         self.contents: dict[str, str] = {}
+        self.prepared = 0
         self.executed: list[str] = []
         self.discarded: list[str] = []
         self.stack_reads: list[str] = []
@@ -89,6 +91,9 @@ class World:
 
     def layer_digest(self, layer: str) -> str:
         return sha(self.contents[layer])
+
+    def prepare(self) -> None:
+        self.prepared += 1
 
     def execute(self, step: Step, inputs: tuple[Result | None, ...], emit: Emit, cancel: Cancel) -> tuple[str, ...]:
         del emit

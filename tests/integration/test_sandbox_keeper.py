@@ -3,6 +3,7 @@
 import os
 import select
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -324,3 +325,55 @@ def test_a_user_without_subordinate_ids_is_told_what_helps() -> None:
 def test_text_that_no_message_can_hold_is_an_error_not_a_crash(base: Sandbox) -> None:
     with Keeper.start(base.folder, "root") as keeper, pytest.raises(InputError, match="host entry"):
         keeper.ask(base.request("/bin/true", extra_hosts=("nonsense",)))
+
+
+def test_what_works_is_remembered_until_the_machine_refuses_something(base: Sandbox) -> None:
+    note = os.path.join(base.folder, "isolation")
+    for _ in range(2):
+        with Keeper.start(base.folder, "root") as keeper:
+            assert keeper.tier.name == "root"
+        assert os.path.exists(note)
+    request = base.request("/bin/true")
+    os.rmdir(request.scratch)
+    with Keeper.start(base.folder, "root") as keeper, pytest.raises(HostError):
+        keeper.ask(request)
+    assert not os.path.exists(note)
+
+
+BORN = """
+import os, sys, threading
+from jettison.base import program
+from jettison.sandbox import spec
+from jettison.sandbox.client import Keeper
+
+folder, ours, several = sys.argv[1:]
+if ours == "ours":
+    program.claim()
+held = open(os.path.join(folder, "held"), "w")
+done = threading.Event()
+if several == "several":
+    threading.Thread(target=done.wait).start()
+with Keeper.start(folder, "root") as keeper:
+    assert keeper.ask(spec.TierRequest()).tier.name == "root"
+    of = f"/proc/{keeper._pid}"
+    with open(f"{of}/cmdline", "rb") as theirs, open("/proc/self/cmdline", "rb") as own:
+        print("copy" if theirs.read() == own.read() else "fresh")
+    children = open(f"{of}/task/{keeper._pid}/children").read().split()
+    for pid in (keeper._pid, *children):
+        names = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+        assert held.name not in names, names
+    with open(f"/proc/{(*children, keeper._pid)[0]}/status") as status:
+        print(*(line.split()[1] for line in status if line.startswith(("SigBlk", "SigCgt"))))
+done.set()
+"""
+
+
+@pytest.mark.parametrize(
+    ("ours", "several", "born"), [("ours", "one", "copy"), ("ours", "several", "fresh"), ("else's", "one", "fresh")]
+)
+def test_a_keeper_is_a_copy_only_of_our_own_program_with_one_thread(
+    base: Sandbox, ours: str, several: str, born: str
+) -> None:
+    words = [sys.executable, "-c", BORN, base.folder, ours, several]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
+    assert done.stdout.split() == [born, "0" * 16, "0" * 16], done.stderr

@@ -16,7 +16,7 @@ DATA = b"x" * (3 << 20)
 BUILD = """
 import sys, os
 from jettison.store import results
-from jettison.store.results import SavedCandidate, SavedResult
+from jettison.store.results import SavedCandidate, SavedResult, Saving
 from jettison.store.store import Store
 
 home, number = sys.argv[1], sys.argv[2]
@@ -30,7 +30,7 @@ with Store.open(home) as store:
         os.mkdir(path)
         store.keep_snapshot(layer)
         saved = SavedResult(number, (layer,), (layer,))
-        results.save(store.index, (f"{number}.{turn}", "shared"), SavedCandidate("site", saved, ()), "op")
+        results.save(store.index, Saving((f"{number}.{turn}", "shared"), "op", SavedCandidate("site", saved, ())))
         assert results.find(store.index, f"{number}.{turn}") == saved
         assert store.snapshots.all_whole((layer,))
 print("fetched" if fetched else "found")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jettison.solve.ports import Candidate, Key, Result
+from jettison.solve.ports import Candidate, Entry, Result
 from jettison.store import results
 from jettison.store.results import SavedCandidate, SavedResult
 from jettison.store.store import Store
@@ -21,11 +21,9 @@ class StoreCache:
         found = results.find(self._store.index, key)
         return result_of(found) if found is not None and self._is_whole(found) else None
 
-    def save(self, keys: tuple[Key, ...], op_digest: str, site: str, result: Result) -> None:
-        """Remember a result. See `solve.ports.ResultCache.save`."""
-        saved = SavedResult(result.id, result.layers, result.added)
-        candidate = SavedCandidate(site, saved, keys[-1].parts)
-        results.save(self._store.index, tuple(key.digest for key in keys), candidate, op_digest)
+    def save(self, *entries: Entry) -> None:
+        """Remember results. See `solve.ports.ResultCache.save`."""
+        results.save(self._store.index, *map(_saved, entries))
 
     def candidates(self, op_digest: str) -> tuple[Candidate, ...]:
         """Earlier whole results of the op, newest first."""
@@ -44,6 +42,12 @@ class StoreCache:
 def result_of(saved: SavedResult) -> Result:
     """A result of the index as the solver has it."""
     return Result(id=saved.id, layers=saved.layers, added=saved.added)
+
+
+def _saved(entry: Entry) -> results.Saving:
+    result = entry.result
+    candidate = SavedCandidate(entry.site, SavedResult(result.id, result.layers, result.added), entry.keys[-1].parts)
+    return results.Saving(tuple(key.digest for key in entry.keys), entry.op_digest, candidate)
 
 
 def _candidate(saved: SavedCandidate) -> Candidate:

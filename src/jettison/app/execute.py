@@ -40,6 +40,10 @@ class Executor:
         self._epoch = epoch
         self._needs = needs
 
+    def prepare(self) -> None:
+        """Start the keeper, while there is one thread: it may then be a copy of this process."""
+        self._session.keeper()
+
     def execute(self, step: Step, inputs: Inputs, emit: Emit, cancel: Cancel) -> tuple[str, ...]:
         """Run the step; the layers that it added. See `solve.ports.Executor.execute`."""
         try:
@@ -48,9 +52,11 @@ class Executor:
             raise error.at(step.location) from None
 
     def discard(self, layers: tuple[str, ...]) -> None:
-        """Give up layers that will not be used: they are removed when the session ends."""
+        """Give up layers that will not be used."""
         for layer in layers:
-            self._session.store.snapshots.drop(layer)
+            dropped = self._session.store.snapshots.drop(layer)
+            if dropped is not None:
+                self._session.remove_soon(dropped)
 
     def _execute(self, step: Step, inputs: Inputs, emit: Emit, cancel: Cancel) -> tuple[str, ...]:
         match step.op:

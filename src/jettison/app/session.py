@@ -27,6 +27,7 @@ class Session:
         self._keeper: Keeper | None = None
         self._registry: Registry | None = None
         self._lock = threading.Lock()
+        self._removing: list[threading.Thread] = []
 
     @classmethod
     def open(cls, home: str | None = None, *, isolation: str | None = None, cancel: Cancel | None = None) -> Self:
@@ -40,21 +41,38 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._lock:
-            if self._keeper is not None:
-                self._sweep(self._keeper)
-                self._keeper.close()
-        self.store.close()
+            keeper = self._keeper
+        if keeper is None:
+            self.store.close()
+            return
+        self._sweep(keeper)
+        keeper.dismiss()
+        try:
+            self.store.close()
+        finally:
+            keeper.close()
 
     def _sweep(self, keeper: Keeper) -> None:
         """Have what dead builds left removed, and what this one began: the keeper may remove what others own."""
+        for thread in self._removing:
+            thread.join()
+        rubbish = self.store.rubbish()
+        if rubbish:
+            self._remove(keeper, rubbish)
+
+    def remove_soon(self, path: str) -> None:
+        """Have the keeper remove a directory of ours that nobody needs, while the build goes on."""
+        thread = threading.Thread(target=self._remove, args=(self.keeper(), (path,)), name="jettison removes")
+        thread.start()
+        self._removing.append(thread)
+
+    def _remove(self, keeper: Keeper, paths: tuple[str, ...]) -> None:
         from jettison.sandbox.spec import RemoveRequest
 
         try:
-            rubbish = self.store.rubbish()
-            if rubbish:
-                keeper.ask(RemoveRequest(paths=rubbish))
+            keeper.ask(RemoveRequest(paths=paths))
         except JettisonError:
-            return  # the next build tries again; this one's outcome is told already
+            return  # what is left is rubbish: removed when the session ends, or by the next build
 
     def keeper(self) -> Keeper:
         """The keeper, started when first asked for. Raises HostError where no isolation tier works."""

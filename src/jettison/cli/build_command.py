@@ -66,6 +66,8 @@ def _say_made(result: BuildResult) -> None:
 
 def _say_found(result: BuildResult) -> None:
     """How many of the warnings came from build checks: at the end, where people look."""
+    if not result.record.warnings:
+        return
     from jettison.lint.registry import ABOUT
 
     count = sum(text.partition(":")[0] in ABOUT for text in result.record.warnings)
@@ -108,6 +110,8 @@ def _check_files(given: Namespace) -> None:
 
 
 def _write_files(given: Namespace, result: BuildResult) -> None:
+    if not given.iidfile and not given.metadata_file:
+        return
     from jettison.cli.metadata import image_id, metadata_json
 
     if given.iidfile and result.images:

@@ -34,6 +34,9 @@ def main(argv: list[str] | None = None) -> int:
         return _run(argv)
     import gc
 
+    from jettison.base import program
+
+    program.claim()
     gc.set_threshold(*_GC_THRESHOLDS)
     _open_streams()
     return _leave(_run(sys.argv[1:]))

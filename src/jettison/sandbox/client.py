@@ -1,12 +1,12 @@
 """The driver's end of the keeper: starts it, asks it, ends it. Lean at import: a build with nothing to do has none.
 
-Start it before the driver has threads where possible; it is a fresh process all the same, so a later start is safe.
+Start it before the driver has threads where possible: then it may be a copy of the driver, which is ready sooner. Later
+it is a fresh process (`birth`).
 """
 
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -23,11 +23,6 @@ OnFrame = Callable[[spec.Output | spec.Note], None]
 UNPLACED = "unplaced"  # as `isolation`: enter no tier; such a keeper only answers ExamineRequest
 CANCEL_POLL_MS = 100
 _CLOSE_SECONDS = 10.0
-# Nothing that is imported is garbage: looking for some would take a tenth of the time.
-_BOOT = (
-    "import gc, sys; gc.disable(); sys.path += sys.argv[5:]; "
-    "from jettison.sandbox.keeper import main; main(*sys.argv[1:5])"
-)
 
 
 class Cancel(Protocol):
@@ -40,8 +35,9 @@ class Cancel(Protocol):
 class Keeper:
     """One keeper process. `ask` may be called from any number of threads at once."""
 
-    def __init__(self, pid: int, control: socket.socket) -> None:
+    def __init__(self, pid: int, control: socket.socket, store_root: str) -> None:
         self._pid = pid
+        self._store_root = store_root
         self._control = control
         self._closed = False
         self._lock = threading.Lock()
@@ -56,15 +52,17 @@ class Keeper:
         """
         import socket
 
+        from jettison.sandbox.birth import begin
+
         check_isolation(isolation)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             with theirs:
-                pid = _spawn(theirs.fileno(), store_root, isolation or "")
+                pid = begin(theirs.fileno(), store_root, isolation or "")
         except OSError as error:
             ours.close()
             raise errors.HostError(f"the keeper process cannot be started: {error.strerror}") from error
-        return cls(pid, ours)
+        return cls(pid, ours, store_root)
 
     @property
     def tier(self) -> Tier:
@@ -73,7 +71,7 @@ class Keeper:
             if self._placed is None:  # the one thing that it says unasked, when it has chosen
                 self._placed = Reader[spec.AnyReply](self._control, spec.AnyReply).next()
         if isinstance(self._placed, spec.Failed):
-            raise _raised(self._placed)
+            raise self._raised(self._placed)
         if not isinstance(self._placed, spec.Placed):
             raise errors.HostError("the keeper process has ended")
         return self._placed.tier
@@ -111,8 +109,12 @@ class Keeper:
                 hint="it may have been killed for want of memory: see the kernel's log",
             )
         if isinstance(reply, spec.Failed):
-            raise _raised(reply)
+            raise self._raised(reply)
         return reply
+
+    def dismiss(self) -> None:
+        """Tell the keeper to end, with all that it runs; `close` waits for that."""
+        self._control.close()
 
     def close(self) -> None:
         """End the keeper and all that it runs. May be called more than once."""
@@ -127,6 +129,16 @@ class Keeper:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    def _raised(self, failed: spec.Failed) -> errors.JettisonError:
+        """A failure that the keeper told, as it is raised here."""
+        if failed.kind == errors.HostError.__name__:  # this machine is not as it was when a tier was chosen, perhaps
+            from jettison.sandbox.remembered import forget
+
+            forget(self._store_root)
+        error = errors.BY_NAME.get(failed.kind, errors.InternalError)(failed.message, hint=failed.hint)
+        error.subject = failed.subject
+        return error
 
     def _submit(self, reply: socket.socket, fds: tuple[int, ...]) -> None:
         import socket
@@ -154,13 +166,6 @@ class Keeper:
                         _deliver(frame, on_frame)
                 else:
                     last = frame
-
-
-def _raised(failed: spec.Failed) -> errors.JettisonError:
-    """A failure that the keeper told, as it is raised here."""
-    error = errors.BY_NAME.get(failed.kind, errors.InternalError)(failed.message, hint=failed.hint)
-    error.subject = failed.subject
-    return error
 
 
 def examine(store_root: str) -> tuple[TierReport, ...]:
@@ -219,38 +224,6 @@ def _end(ours: socket.socket) -> None:
             pass
     except OSError:
         return  # the keeper is gone, and everything below it
-
-
-def _spawn(control: int, store_root: str, isolation: str) -> int:
-    """A fresh interpreter, without site and environment, with only the directories it needs."""
-    import signal
-
-    flags = ["-I", "-S", "-X", "utf8", *(["-B"] if sys.dont_write_bytecode else [])]
-    words = [sys.executable, *flags, "-c", _BOOT, "3", str(os.getpid()), os.path.realpath(store_root), isolation]
-    return os.posix_spawn(
-        sys.executable,
-        [*words, *_import_paths()],
-        os.environ,
-        file_actions=[
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_DUP2, control, 3),
-        ],
-        # Held back until the keeper ignores them: ^C is the driver's to answer.
-        setsigmask=[signal.SIGINT, signal.SIGQUIT, signal.SIGTERM],
-        setsigdef=signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP},
-    )
-
-
-def _import_paths() -> list[str]:
-    """The directories that jettison and what it stands on were found in, in the order of sys.path."""
-    wanted = ["jettison", "msgspec", "isal", *([] if sys.version_info >= (3, 14) else ["backports/zstd"])]
-    found: dict[str, None] = {}
-    for name in wanted:
-        for path in sys.path:
-            if path and os.path.isdir(os.path.join(path, name)):
-                found[os.path.abspath(path)] = None
-                break
-    return list(found)
 
 
 def _reap(pid: int) -> None:

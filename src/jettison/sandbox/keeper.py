@@ -12,27 +12,27 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import NoReturn
 
 import msgspec
 
-from jettison.base.errors import HostError, JettisonError
-from jettison.sandbox import mount, probe, processes, serve, spec, syscalls, userns
+from jettison.base.errors import HostError, InternalError, JettisonError
+from jettison.sandbox import mount, probe, processes, remembered, spec, syscalls, userns
 from jettison.sandbox.desk import failure
-from jettison.sandbox.frames import encode
-from jettison.sandbox.launch import HANDLED
+from jettison.sandbox.frames import decoder, encode
 from jettison.sandbox.tier import Tier
 
 _MAX_FDS = 5  # the reply socket, three standard streams, a pipe of signals
 _UNPLACED = "unplaced"  # the client's word
 _STOP_SECONDS = 10.0
+_IDLE_MS = 30  # of a keeper that has nothing to do but wait for its children
 _GC_THRESHOLDS = (50_000, 20, 100)  # a child handles many values, and makes hardly any garbage in circles
 
 
 def main(control_fd: str, driver: str, store_root: str, isolation: str) -> None:
-    """The life of a keeper. Called by the client's boot line; the arguments are its words."""
-    for number in HANDLED:
+    """The life of a keeper. Called by the one who made the process (`birth`); the arguments are its words."""
+    for number in processes.HANDLED:
         signal.signal(number, signal.SIG_IGN)  # ^C is the driver's to answer
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -42,16 +42,15 @@ def main(control_fd: str, driver: str, store_root: str, isolation: str) -> None:
     os.chdir("/")
     control = socket.socket(fileno=int(control_fd))
     driver_fd = _driver(int(driver))
-    state: Tier | spec.Failed | None
-    try:
-        state = None if isolation == _UNPLACED else _place(store_root, isolation or None)
-    except JettisonError as error:
-        state = failure(error)
+    chosen = None if isolation == _UNPLACED else _choosing(store_root, isolation or None)
+    from jettison.sandbox import serve  # while the tier is being chosen
+
+    serve.warm()
+    state = None if chosen is None else chosen()
     if isinstance(state, Tier) and state.fresh_proc:
         _be_first(control)
     else:
         syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
-    serve.warm()
     if state is not None:
         _announce(control, state)
     gc.freeze()  # what was imported stays shared with the children
@@ -69,11 +68,52 @@ def _driver(pid: int) -> int | None:
         return None
 
 
-def _place(store_root: str, isolation: str | None) -> Tier:
-    """Choose a tier and enter what it needs."""
-    tier = probe.choose(store_root, isolation)
-    if tier.uid_map:
-        userns.enter(tier.uid_map, tier.gid_map, by_helper=tier.map_by_helper, flags=syscalls.CLONE_NEWNS)
+def _choosing(store_root: str, isolation: str | None) -> Callable[[], Tier | spec.Failed]:
+    """Begin to choose a tier: the one that worked before, else a child tries. The function waits, and enters it."""
+    tier = remembered.recall(store_root, isolation)
+    if tier is not None:
+        return lambda: _entered(tier)
+    reading, writing = os.pipe()
+    keeper = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        _choose(store_root, isolation, keeper, writing)
+    os.close(writing)
+
+    def chosen() -> Tier | spec.Failed:
+        with open(reading, "rb") as pipe:
+            said = pipe.read()
+        os.waitpid(pid, 0)
+        found = decoder(spec.AnyReply).decode(said) if said else None
+        if isinstance(found, spec.Placed):
+            return _entered(found.tier)
+        return found if isinstance(found, spec.Failed) else failure(InternalError("the trial of what works here died"))
+
+    return chosen
+
+
+def _choose(store_root: str, isolation: str | None, keeper: int, writing: int) -> NoReturn:
+    """The life of that child."""
+    try:
+        syscalls.die_with_parent(keeper)
+        found: spec.AnyReply
+        try:
+            found = spec.Placed(tier=probe.choose(store_root, isolation))
+            remembered.remember(store_root, isolation, found.tier)
+        except Exception as error:  # noqa: BLE001 - the last place where a fault can be told
+            found = failure(error)
+        os.write(writing, msgspec.msgpack.encode(found))
+    finally:
+        os._exit(0)
+
+
+def _entered(tier: Tier) -> Tier | spec.Failed:
+    """Enter what the tier needs; the tier that we are in then."""
+    try:
+        if tier.uid_map:
+            userns.enter(tier.uid_map, tier.gid_map, by_helper=tier.map_by_helper, flags=syscalls.CLONE_NEWNS)
+    except JettisonError as error:
+        return failure(error)
     return tier
 
 
@@ -130,11 +170,13 @@ class Loop:
 
     def run(self) -> None:
         """Serve until the driver is gone; then end every child."""
+        from jettison.sandbox import serve
+
         going, warm = True, False
         while going:
-            ready = self._poll.poll(None if warm else 0)
-            if not ready and not warm:
-                serve.warm_up()  # the first request was on its way; while it is done there is time
+            ready = self._poll.poll(None if warm else _IDLE_MS)
+            if not ready:
+                serve.warm_up()  # there is time, and no request waits for it
                 gc.freeze()
                 warm = True
             for fd, _ in ready:
@@ -169,6 +211,8 @@ class Loop:
 
     def _be_child(self, reply: socket.socket, fds: tuple[int, ...]) -> NoReturn:
         """In the child: let go of what is the keeper's, serve, end."""
+        from jettison.sandbox import serve
+
         try:
             syscalls.die_with_parent(self._pid)
             self._control.close()

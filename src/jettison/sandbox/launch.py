@@ -21,11 +21,11 @@ from jettison.sandbox import bound, credentials, foreign, mount, spec, syscalls,
 from jettison.sandbox.desk import failure, host_error
 from jettison.sandbox.frames import send
 from jettison.sandbox.mountpoints import Mountpoints
+from jettison.sandbox.processes import HANDLED
 from jettison.sandbox.tier import Tier
 from jettison.tree.commit import LiveView, Made
 from jettison.tree.passwd import Identity, user_of
 
-HANDLED = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM)  # by the keeper; defaults for the step
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 

@@ -56,7 +56,7 @@ def examine(store_root: str) -> tuple[TierReport, ...]:
 def attempt(name: str, store_root: str) -> TierReport:
     """Try one tier; leaves nothing behind."""
     try:
-        tier = _candidate(name)
+        tier = candidate(name)
     except userns.Unmappable as missing:
         return TierReport(name=name, reason=missing.reason, remedy=missing.remedy)
     found = _in_child(lambda directory: _try(tier, directory), store_root)
@@ -71,8 +71,8 @@ def attempt(name: str, store_root: str) -> TierReport:
     return TierReport(name=name, tier=works)
 
 
-def _candidate(name: str) -> Tier:
-    """The tier as it would be; what trying tells is filled in later."""
+def candidate(name: str) -> Tier:
+    """The tier as it would be; what trying tells is filled in later. Raises Unmappable."""
     if name == ROOT:
         return Tier(name=ROOT, overlay_namespace="trusted")
     ours = userns.map_ourselves()

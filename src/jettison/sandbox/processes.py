@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 
+HANDLED = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM)  # by the keeper; defaults for the step
+
 
 def children() -> set[int]:
     """The pids of this process's children, ended ones that were not waited for included."""

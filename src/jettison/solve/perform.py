@@ -18,7 +18,7 @@ from jettison.solve import why
 from jettison.solve.define import Defined
 from jettison.solve.faults import Fault
 from jettison.solve.key import EMPTY_TREE, content_key, read_by_content, result_id
-from jettison.solve.ports import Cancel, Candidate, Emit, Executor, Inputs, Key, Result, ResultCache
+from jettison.solve.ports import Cancel, Candidate, Emit, Entry, Executor, Inputs, Key, Result, ResultCache
 
 CONTENT = "content"
 EQUAL_BYTES = "equal-bytes"
@@ -83,6 +83,30 @@ class Performer:
         self._sites = sites
         self._saved: set[tuple[str, tuple[KeyPart, ...]]] = set()
         self._turns = Turns()
+        self._unsaved: list[Entry] = []
+
+    def recall(self, defined: Defined, inputs: Inputted, twins: tuple[str, ...] = ()) -> Performed | None:
+        """An earlier result on those inputs, where that can be told without reading any file; else None, and `perform`
+        tells. For one thread alone: what it finds is noted, and kept by `keep_recalled`. Raises Fault.
+        """
+        if any(inputs[index] is not None for index in read_by_content(defined.step.op)):
+            return None
+        try:
+            key = self._content_key(defined, inputs)
+            found = self._cache.find(key.digest)
+        except Exception as error:
+            raise Fault(defined.step, error) from error
+        if found is None:
+            return None
+        result = _on(inputs, found)
+        self._unsaved.extend(self._entries(defined, key, result, twins))
+        return self._told(defined, result)
+
+    def keep_recalled(self) -> None:
+        """Save what `recall` found since the last call, all at once: a transaction costs more than a result."""
+        entries, self._unsaved = self._unsaved, []
+        if entries:
+            self._keep(entries)
 
     def perform(self, defined: Defined, inputs: Inputted, *, asked: str = "", twins: tuple[str, ...] = ()) -> Performed:
         """The step's result on those inputs. `asked`, a flag: it runs, and what it yields is what counts. `twins` are
@@ -120,10 +144,11 @@ class Performer:
         return result.id
 
     def _reuse(self, defined: Defined, key: Key, inputs: Inputted, found: Result, twins: tuple[str, ...]) -> Performed:
-        """An earlier result fits: its layers, on what the step stands on now (equal bytes, maybe in other layers)."""
-        base = _base(inputs)
-        result = Result(id=found.id, layers=(*base.layers, *found.added), added=found.added)
-        self._save(defined, key, result, twins)
+        result = _on(inputs, found)
+        self._keep(self._entries(defined, key, result, twins))
+        return self._told(defined, result)
+
+    def _told(self, defined: Defined, result: Result) -> Performed:
         self._emit(StepCached(step=defined.step.id, hit=CONTENT))
         return Performed(result=result, hit=CONTENT)
 
@@ -135,7 +160,7 @@ class Performer:
         began = time.monotonic()
         attempt.added = self._executor.execute(step, inputs, self._emit, self._stop)
         result, equal = self._settle(defined, inputs, attempt, forced=bool(asked))
-        self._save(defined, key, result, attempt.twins)
+        self._keep(self._entries(defined, key, result, attempt.twins))
         attempt.added = ()
         duration = round((time.monotonic() - began) * 1000, 3)
         self._emit(StepFinished(step=step.id, duration_ms=duration))
@@ -182,12 +207,16 @@ class Performer:
         found = self._cache.candidates(defined.op_digest)
         return tuple(each for each in found if (each.site, each.parts) not in self._saved)
 
-    def _save(self, defined: Defined, key: Key, result: Result, twins: tuple[str, ...]) -> None:
-        """Remember the result, and that it is what stands at the sites of all steps that are this one."""
-        for name in (*twins, defined.step.id):
-            site = self._sites[name].text()
-            self._cache.save((defined.key, key), defined.op_digest, site, result)
-            self._saved.add((site, key.parts))
+    def _entries(self, defined: Defined, key: Key, result: Result, twins: tuple[str, ...]) -> list[Entry]:
+        """The result, as what stands at the sites of all steps that are this one."""
+        return [
+            Entry(keys=(defined.key, key), op_digest=defined.op_digest, site=self._sites[name].text(), result=result)
+            for name in (*twins, defined.step.id)
+        ]
+
+    def _keep(self, entries: list[Entry]) -> None:
+        self._cache.save(*entries)
+        self._saved.update((entry.site, entry.keys[-1].parts) for entry in entries)
 
     def _give_up(self, attempt: _Attempt) -> None:
         """The step failed after its layers were made: nobody will ever name them."""
@@ -239,6 +268,11 @@ def _first_in(place: str, candidates: Iterable[Candidate]) -> Candidate | None:
 def _base(inputs: Inputted) -> Result:
     """What the step stands on: its first input's tree. Sources, and steps on a local context, begin with nothing."""
     return (inputs[0] if inputs else None) or EMPTY
+
+
+def _on(inputs: Inputted, found: Result) -> Result:
+    """An earlier result that fits: its layers, on what the step stands on now (equal bytes, maybe in other layers)."""
+    return Result(id=found.id, layers=(*_base(inputs).layers, *found.added), added=found.added)
 
 
 def is_source(op: ops.AnyOp) -> bool:

@@ -46,6 +46,17 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[KeyPart, ...] = ()
 
 
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """A result as it is saved: under every one of `keys`; findable as a candidate by `op_digest` and by `site` (the
+    caller's scope and the step), with the parts of the last key.
+    """
+
+    keys: tuple[Key, ...]
+    op_digest: str
+    site: str
+    result: Result
+
+
 class ResultCache(Protocol):
     """Results by key. Durable, shared by builds that run at the same time, never wrong: at worst it forgets."""
 
@@ -54,10 +65,8 @@ class ResultCache(Protocol):
         this build. A base's layers need not be here: they can be fetched again.
         """
 
-    def save(self, keys: tuple[Key, ...], op_digest: str, site: str, result: Result) -> None:
-        """Remember `result` under every key, atomically. `op_digest` and `site` (the caller's scope and the step) make
-        it findable as a candidate, with the parts of the last key. Saving a key again replaces what it meant.
-        """
+    def save(self, *entries: Entry) -> None:
+        """Remember results: all of them or, where that fails, none. Saving a key again replaces what it meant."""
 
     def candidates(self, op_digest: str) -> tuple[Candidate, ...]:
         """Earlier results of the op with that digest that are still whole, newest first, at most 8; pins them."""
@@ -88,6 +97,11 @@ class Inputs(Protocol):
 
 class Executor(Protocol):
     """Runs steps. Called from several threads at once; each call ends its own processes before it returns or raises."""
+
+    def prepare(self) -> None:
+        """Steps will have to run, most likely: what takes time to start may begin now. Called once at most, from the
+        caller's own thread, before any other is started.
+        """
 
     def execute(self, step: Step, inputs: tuple[Result | None, ...], emit: Emit, cancel: Cancel) -> tuple[str, ...]:
         """Run the step on its inputs' results (None for a LocalOp) and return the layers it added, () when it changed

@@ -70,7 +70,9 @@ def solve(
     try:
         defined = define(tuple(steps.values()), inputs, stop, max(1, jobs))
         forced = _forced(defined, no_cache=no_cache, stages=frozenset(stage.lower() for stage in no_cache_stages))
-        return _Solve(plans, defined, forced, cache=cache, emit=emit, stop=stop, performer=performer).run(max(1, jobs))
+        return _Solve(
+            plans, defined, forced, cache=cache, executor=executor, emit=emit, stop=stop, performer=performer
+        ).run(max(1, jobs))
     except Fault as fault:
         fault.tell(emit)
         raise fault.error from fault.error.__cause__
@@ -120,10 +122,12 @@ class _Solve:
         forced: Mapping[str, str],
         *,
         cache: ResultCache,
+        executor: Executor,
         emit: Emit,
         stop: _Stop,
         performer: Performer,
     ) -> None:
+        self._executor = executor
         self._lineages = tuple(plan.lineage for plan in plans)
         self._defined = defined
         self._leader = _leaders(defined)
@@ -146,6 +150,8 @@ class _Solve:
             if self._leader[name] == name
         }
         self._schedule = Schedule(reads, self._wanted, self._results)
+        if not self._schedule.finished:
+            self._executor.prepare()
         self._tell_hits()
         if not self._schedule.finished:
             with Crew[Performed]() as crew:
@@ -201,6 +207,8 @@ class _Solve:
         except BaseException:  # Ctrl-C among them: those that run are told before the crew waits for them
             self._stop.set()
             raise
+        finally:
+            self._performer.keep_recalled()
         if first is not None:
             raise first
         if self._stop.is_set() and not self._schedule_is_whole():
@@ -216,6 +224,7 @@ class _Solve:
                 self._start(crew, name)
             if self._schedule.finished or not len(crew):
                 return worst
+            self._performer.keep_recalled()
             name, answer = crew.wait()
             if isinstance(answer, Performed):
                 self._settle(name, answer)
@@ -225,10 +234,15 @@ class _Solve:
             worst = self._worse(worst, _fault(self._defined[name].step, answer))
 
     def _start(self, crew: Crew[Performed], name: str) -> None:
+        """Have the step's result: at once where it is known by content, else by a thread."""
         defined = self._defined[name]
         results = tuple(self._result_of(each) for each in defined.step.inputs)
         asked, twins = self._forced.get(name, ""), self._followers.get(name, ())
-        crew.start(name, lambda: self._performer.perform(defined, results, asked=asked, twins=twins))
+        known = None if asked else self._performer.recall(defined, results, twins)
+        if known is not None:
+            self._settle(name, known)
+        else:
+            crew.start(name, lambda: self._performer.perform(defined, results, asked=asked, twins=twins))
 
     def _settle(self, name: str, performed: Performed) -> None:
         self._results[name] = performed.result

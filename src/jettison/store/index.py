@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from jettison.base import program
 from jettison.base.errors import MAKE_ROOM, HostError, InternalError
 from jettison.store.locks import held
 
 SCHEMA_VERSION = 2  # a new one only adds tables: an older index gets them when it is opened
 BUSY_TIMEOUT_S = 60.0
+WAL_PAGES = 250  # of 4 KiB: then they are moved into the index; the next one to open it reads as many
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, result BLOB NOT NULL, used_s INTEGER NOT NULL) WITHOUT ROWID;
@@ -50,6 +52,9 @@ CREATE TABLE IF NOT EXISTS caches (directory TEXT PRIMARY KEY, id TEXT NOT NULL,
 REBUILD_HINT = (
     "remove {path} (with its -wal and -shm): the store makes a new one; images' names and the build cache are lost"
 )
+
+
+_left_open: list[sqlite3.Connection] = []  # for else they would be closed when nobody holds them
 
 
 class Index:
@@ -101,13 +106,20 @@ class Index:
                 raise
 
     def close(self) -> None:
-        """Close the connection. Nothing else may be called afterwards."""
-        if os.getpid() == self._pid:
+        """Close the connection. Nothing else may be called afterwards.
+
+        A program that is about to end leaves it to the kernel: the last one to close a connection waits for the disk,
+        and so does whoever writes first after that. What was written is safe in the -wal file, as after a crash.
+        """
+        if program.is_ours():
+            _left_open.append(self._db)
+        elif os.getpid() == self._pid:
             with self._lock:
                 self._db.close()
 
     def _set_up(self) -> None:
         self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
         version = self._version()
         if version < SCHEMA_VERSION:
             version = self._create()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
+from typing import NamedTuple
 
 import msgspec
 
@@ -31,6 +32,14 @@ class SavedCandidate(msgspec.Struct, frozen=True, array_like=True):
     parts: tuple[KeyPart, ...]
 
 
+class Saving(NamedTuple):
+    """A result to remember: under which keys, of which op."""
+
+    keys: tuple[str, ...]
+    op_digest: str
+    candidate: SavedCandidate
+
+
 _result = msgspec.json.Decoder(SavedResult)
 _parts = msgspec.msgpack.Decoder(tuple[tuple[str, str], ...])
 _encode = msgspec.json.encode
@@ -54,18 +63,22 @@ def forget(index: Index, keys: tuple[str, ...]) -> None:
         db.executemany("DELETE FROM results WHERE key=?", [(key,) for key in keys])
 
 
-def save(index: Index, keys: tuple[str, ...], candidate: SavedCandidate, op_digest: str) -> None:
-    """Remember a result under every key, and as the newest of its op and at its site, in one transaction."""
+def save(index: Index, *savings: Saving) -> None:
+    """Remember each result under every one of its keys, and as the newest of its op and at its site: in one
+    transaction.
+    """
     now = int(time.time())
-    site, text, packed = candidate.site, _encode(candidate.result), _pack(candidate.parts)
+    packed = [(each, _encode(each.candidate.result), _pack(each.candidate.parts)) for each in savings]
     with index.write() as db:
-        db.executemany("INSERT OR REPLACE INTO results VALUES (?,?,?)", [(key, text, now) for key in keys])
-        db.execute("DELETE FROM candidates WHERE op_digest=? AND site=? AND result=?", (op_digest, site, text))
-        db.execute(
-            "INSERT INTO candidates (op_digest, site, result, parts) VALUES (?,?,?,?)", (op_digest, site, text, packed)
-        )
-        db.execute(_trim("site"), (site, site, KEPT_AT_A_SITE))
-        db.execute(_trim("op_digest"), (op_digest, op_digest, KEPT_OF_AN_OP))
+        for saving, text, parts in packed:
+            op, site = saving.op_digest, saving.candidate.site
+            db.executemany("INSERT OR REPLACE INTO results VALUES (?,?,?)", [(key, text, now) for key in saving.keys])
+            db.execute("DELETE FROM candidates WHERE op_digest=? AND site=? AND result=?", (op, site, text))
+            db.execute(
+                "INSERT INTO candidates (op_digest, site, result, parts) VALUES (?,?,?,?)", (op, site, text, parts)
+            )
+            db.execute(_trim("site"), (site, site, KEPT_AT_A_SITE))
+            db.execute(_trim("op_digest"), (op, op, KEPT_OF_AN_OP))
 
 
 def adopt(index: Index, key: str, result: SavedResult, others: tuple[str, ...]) -> None:

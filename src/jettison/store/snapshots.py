@@ -126,14 +126,17 @@ class Snapshots:
             raise
         return True
 
-    def drop(self, layer: str, *, files: bool = True) -> None:
-        """Take a snapshot that nobody knows of out of the store again: what is left of it is rubbish."""
+    def drop(self, layer: str, *, files: bool = True) -> str | None:
+        """Take a snapshot that nobody knows of out of the store again: where it lies then, as rubbish; None for one
+        that is not there.
+        """
         self._whole.discard(layer)
         gone = os.path.join(self._lease.tmp(), f"dropped-{os.urandom(6).hex()}")
         try:
             os.rename(self.path(layer, files=files), gone)
         except FileNotFoundError:
-            pass
+            return None
+        return gone
 
     def lock(self, layer: str, cancel: Stop | None = None) -> AbstractContextManager[None]:
         """Hold the layer's lock, so that two builds (or threads) unpack it once: ask `find` again inside."""

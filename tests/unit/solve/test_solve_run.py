@@ -415,3 +415,39 @@ def two_platforms(platform: str, command: str) -> Plan:
     """A plan of a base and a step that it shares with those for other platforms, and a step of its own."""
     steps = (image(), run("build.1", "blind", "image:base"), run("build.2", command, "build.1"))
     return msgspec.structs.replace(plan(*steps), platform=platform)
+
+
+def test_a_long_tail_of_equal_content_starts_no_thread_of_its_own_and_is_saved_at_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    tail = tuple(run(f"app.{number}", f"tail {number}", f"app.{number - 1}") for number in range(2, 8))
+    steps = (
+        CONTEXT,
+        image("node"),
+        copy("app.0", "/src", "image:node", "context"),
+        run("app.1", "blind", "app.0"),
+        *tail,
+    )
+    bench.world.files = {"src/a": "1"}
+    first = bench.solve(plan(*steps))
+    bench.world.files = {"src/a": "2"}
+    bench.world.yields = {"app.0": "as before", "app.1": "as before"}
+    bench.solve(plan(*steps))
+    bench.world.files = {"src/a": "3"}
+    started, saved = [], []
+    start, save = threading.Thread.start, bench.cache.save
+    monkeypatch.setattr(threading.Thread, "start", lambda self: (started.append(self.name), start(self)))
+    monkeypatch.setattr(bench.cache, "save", lambda *entries: (saved.append(len(entries)), save(*entries)))
+    third = bench.solve(plan(*steps))
+    assert {third.verdicts[step.id].hit for step in tail} == {"content"}
+    assert started == ["jettison app.0"]
+    assert saved == [1, 7]
+    assert len(first.results) == len(third.results)
+    assert bench.solve(plan(*steps)).verdicts["app.7"].hit == "definition"
+
+
+def test_the_world_is_told_to_prepare_when_something_is_missing(bench: Bench):
+    bench.solve(plan(*two_stages()))
+    assert bench.world.prepared == 1
+    bench.solve(plan(*two_stages()))
+    assert bench.world.prepared == 1

@@ -200,7 +200,7 @@ def make(store: Store, key: str, site: str = "site") -> str:
         )
     )
     result = SavedResult(key, (layer,), (layer,))
-    results.save(store.index, (key,), SavedCandidate(site, result, ()), "op")
+    results.save(store.index, results.Saving((key,), "op", SavedCandidate(site, result, ())))
     return layer
 
 
