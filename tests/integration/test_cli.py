@@ -36,7 +36,7 @@ def run(project: Project, *words: str, stdin: bytes = b"", variables: dict[str, 
     return project.jettison("run", *words, stdin=stdin, variables=variables)
 
 
-@pytest.mark.parametrize("command", ["", "build", "run", "images", "pull", "history", "doctor"])
+@pytest.mark.parametrize("command", ["", "build", "run", "images", "pull", "history", "du", "prune", "doctor"])
 def test_help(project: Project, golden: Golden, command: str) -> None:
     shown = project.jettison(*command.split(), "--help", variables={"COLUMNS": "100"}).ok()
     assert shown.stderr == ""

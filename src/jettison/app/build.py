@@ -20,7 +20,7 @@ from jettison.app.records import Finished, build_record, new_build_id, write_rec
 from jettison.app.request import BuildRequest, BuildResult
 from jettison.app.secrets import Secrets
 from jettison.app.session import Session
-from jettison.app.wellformed import check_request
+from jettison.app.wellformed import check_bound, check_request
 from jettison.base.errors import Cancelled, JettisonError, refused
 from jettison.base.span import Source
 from jettison.planning import ops
@@ -45,6 +45,7 @@ def build(request: BuildRequest, *, on_event: Listener | None = None, cancel: Ca
     check_request(request)
     check_outputs(request)
     check_caches(request)
+    check_bound()
     secrets = Secrets(request)
     secrets.check()
     emit = Emitter(on_event, secrets.masked())
@@ -119,7 +120,15 @@ class _Build:
             self._outcome = solved.outcome
             finished = finisher.finish(solved)
             caches.write(solved)
+        self._care()
         return BuildResult(images=finished.images, record=self._finish("done", finished=finished))
+
+    def _care(self) -> None:
+        """Keep the store below its bound; a build that had nothing to do left it as it was."""
+        if self._session.tier():
+            from jettison.app.bound import keep_below_bound
+
+            keep_below_bound(self._session, self._emit)
 
     def _planned(self, contexts: Contexts) -> tuple[Plan, ...]:
         """A plan a platform; what they share is one step. The build checks are asked, too: they may refuse the file."""

@@ -6,7 +6,7 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from jettison.base.errors import JettisonError
+from jettison.base.errors import InternalError, JettisonError
 from jettison.planning.ops import GitOp
 from jettison.store.store import Store
 
@@ -82,6 +82,21 @@ class Session:
 
                 self._keeper = Keeper.start(self.store.root, self._isolation)
             return self._keeper
+
+    def remove(self, paths: tuple[str, ...]) -> None:
+        """Remove paths of the store, whatever owns them. Raises HostError, Cancelled."""
+        from jettison.sandbox.spec import RemoveRequest
+
+        self.keeper().ask(RemoveRequest(paths=paths), cancel=self.cancel)
+
+    def sizes(self, paths: tuple[str, ...]) -> tuple[int, ...]:
+        """The bytes on disk below each path. Raises HostError, Cancelled."""
+        from jettison.sandbox.spec import Done, SizeRequest
+
+        reply = self.keeper().ask(SizeRequest(paths=paths), cancel=self.cancel)
+        if not isinstance(reply, Done):
+            raise InternalError(f"the keeper answered {type(reply).__name__}")
+        return reply.sizes
 
     def tier(self) -> str:
         """The name of the tier in use, "" while no keeper was needed."""

@@ -59,3 +59,11 @@ def _check_destination(output: OutputSpec) -> None:
         raise UsageError(f"cannot write {dest}: it is a directory", hint=hint)
     if into_directory and os.path.lexists(dest) and not os.path.isdir(dest):
         raise UsageError(f"cannot write {dest}: it is not a directory", hint="dest names a directory, which is made")
+
+
+def check_bound() -> None:
+    """Refuse a bound of the store that cannot be read, before anything is built. Raises UsageError."""
+    if os.environ.get("JETTISON_STORE_BOUND"):
+        from jettison.app.bound import store_bound
+
+        store_bound("/")

@@ -21,13 +21,20 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
     """Something that is kept or dropped as a whole, and the things that stay as long as it does.
 
     `kind` is result, ref, name (a tagged image), unnamed (an image that has only its id) or cache; `id` its key in the
-    index; `used_s` when it was last used (s since the epoch).
+    index; `used_s` when it was last used (s since the epoch). It is as fresh as the least fresh of `follows` (what it
+    holds, unless that says otherwise): what a base's name means is remembered while the base's layers are used.
     """
 
     kind: str
     id: str
     used_s: int
     holds: frozenset[str] = frozenset()
+    follows: frozenset[str] = frozenset()
+
+    @property
+    def fresh_as(self) -> frozenset[str]:
+        """The things whose use is this holder's use."""
+        return self.follows or self.holds
 
 
 class Thing(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +121,11 @@ def decide(
     return Doomed(holders=tuple(dropped), things=tally.unheld())
 
 
+def cache_bytes(inventory: Inventory) -> int:
+    """What `keep_bytes` is compared with: the bytes that no tagged image needs."""
+    return _Tally(inventory).size_of([holder for holder in inventory.holders if holder.kind != NAME])
+
+
 def usage(inventory: Inventory) -> tuple[Usage, ...]:
     """What each thing takes and who needs it, largest first."""
     tally = _Tally(inventory)
@@ -153,10 +165,10 @@ def _last_used(inventory: Inventory, tally: _Tally, candidates: list[Holder]) ->
     used = {_key(h): h.used_s if _key(h) in may_go else ALWAYS_S for h in inventory.holders}
 
     def of(thing: str) -> int:
-        return ALWAYS_S if tally.is_pinned(thing) else max(used[each] for each in tally.holders_of(thing))
+        return ALWAYS_S if tally.is_pinned(thing) else max((used[each] for each in tally.holders_of(thing)), default=0)
 
-    latest = {thing: of(thing) for thing in {each for holder in candidates for each in holder.holds}}
-    return {h: max(h.used_s, min((latest[each] for each in h.holds), default=0)) for h in candidates}
+    latest = {thing: of(thing) for thing in {each for holder in candidates for each in holder.fresh_as}}
+    return {h: max(h.used_s, min((latest[each] for each in h.fresh_as), default=0)) for h in candidates}
 
 
 def _key(holder: Holder) -> tuple[str, str]:

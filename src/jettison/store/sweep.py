@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from jettison.base.digest import is_digest
+from jettison.base.errors import JettisonError
+from jettison.oci.image import EMPTY_DIFF_ID
+from jettison.oci.parse import parse_config
 from jettison.store import gc
 from jettison.store.leases import leftovers, living
 from jettison.store.locks import try_lock
@@ -88,7 +91,13 @@ def _holders(store: Store) -> list[gc.Holder]:
         for key, result, used in rows("SELECT key, result, used_s FROM results")
     ]
     found += [
-        gc.Holder(kind=gc.REF, id=f"{ref} {platform}", used_s=used, holds=frozenset((manifest, config)))
+        gc.Holder(
+            kind=gc.REF,
+            id=f"{ref} {platform}",
+            used_s=used,
+            holds=frozenset((manifest, config)),
+            follows=_layers_of(store, config),
+        )
         for ref, platform, manifest, config, used in rows(
             "SELECT ref, platform, manifest_digest, config_digest, used_s FROM refs"
         )
@@ -109,6 +118,15 @@ def _holders(store: Store) -> list[gc.Holder]:
         for name, used in rows("SELECT directory, used_s FROM caches")
     ]
     return found
+
+
+def _layers_of(store: Store, config_digest: str) -> frozenset[str]:
+    """The layers of the image that has this config; none where it cannot be read."""
+    try:
+        config = parse_config(store.blobs.read(config_digest))
+    except JettisonError:
+        return frozenset()
+    return frozenset(config.rootfs.diff_ids) - {EMPTY_DIFF_ID}
 
 
 def _layers(store: Store) -> list[gc.Thing]:

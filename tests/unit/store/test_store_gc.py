@@ -84,6 +84,16 @@ def test_a_result_goes_only_with_bytes():
     assert [h.id for h in gc.decide(stock).holders] == ["other", "top", "middle", "base"]
 
 
+def test_what_a_name_means_is_remembered_while_its_layers_are_used():
+    follower = gc.Holder(kind=gc.REF, id="base", used_s=1, holds=frozenset(("manifest",)), follows=frozenset(("s-1",)))
+    stock = gc.Inventory(
+        holders=(follower, holder("app", 1, "s-1", kind=gc.NAME)), things=(thing("s-1"), thing("manifest"))
+    )
+    assert gone(gc.decide(stock)) == []
+    assert gone(gc.decide(stock, all_=True)) == ["manifest", "s-1"]
+    assert gone(gc.decide(gc.Inventory(holders=(follower,), things=stock.things))) == ["manifest", "s-1"]
+
+
 def test_an_image_without_a_tag_is_build_cache():
     images = tuple(holder(kind, 1, f"of {kind}", kind=kind) for kind in (gc.NAME, gc.UNNAMED))
     stock = gc.Inventory(holders=images, things=(thing(f"of {gc.NAME}"), thing(f"of {gc.UNNAMED}")))
