@@ -12,19 +12,19 @@ _TAR = (
 )
 TEXTS = {
     "noop": (
-        "Python bounds it: before the first line of the Dockerfile is read the interpreter starts and imports what this "
-        "path needs (the difference of the two figures below), while docker's client asks a daemon that is there."
+        "Python bounds it: before the first line of the Dockerfile is read the interpreter starts and imports what "
+        "this path needs (the difference of the two figures below), while docker's client asks a daemon that is there."
     ),
     "noop-context": "A stat for every file of the context bounds it, beside the start of Python.",
-    "steps": "For each RUN a mount, a fork into new namespaces, the reading back of what it wrote, and a layer's digest.",
+    "steps": "A mount for each RUN, a fork into new namespaces, the reading back of what it wrote, a layer's digest.",
     "copy": _FILES,
     "copy-from": f"{_FILES} {_TAR}",
     "edit": _TAR,
     "export": _TAR,
     "lazy": "The round trips to the registry for the base's manifest and config, and the start of Python.",
     "fan-out": (
-        "The stages sleep beside each other, for a second that nobody can shorten: what is left is the sandboxes' start "
-        "and eight copies."
+        "The stages sleep beside each other, for a second that nobody can shorten: what is left is the start of the "
+        "sandboxes, and eight copies."
     ),
     "pull": "Inflating and unpacking, file by file: the download itself is from this machine.",
     "cutoff": "The step that runs again, its layer's digest, and the start of Python.",
