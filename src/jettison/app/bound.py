@@ -1,7 +1,7 @@
 """The automatic bound: at the end of a build that did something, what no tagged image needs is kept below a size.
 
 The check is one stat and one small file. Only when the store may have outgrown the bound since it was last measured,
-or a day after that, is it measured again (docs/decisions/NUMBER).
+or a day after that, is it measured again (docs/decisions/0021).
 """
 
 from __future__ import annotations
