@@ -22,6 +22,8 @@ def lower_run(work: Work, stage: Stage, node: Run) -> Stage:
         raise FaultError("RUN --device is not supported", node.span, hint)
     reader = MountReader(work=work, stage=stage, words=work.words(stage, node.span))
     args, files = arguments(node.command, stage.shell)
+    if not args:
+        raise FaultError("arguments are required", node.span, "name a command between the brackets")
     mounts = reader.read(node.mounts)
     emptied = tuple(dict.fromkeys(reader.owned)) if stage.ignore_cache else ()  # reference §1.8
     op = RunOp(

@@ -30,7 +30,7 @@ was done. Bytes lie below the directory under the rows' paths; directories that 
 def place_directory(op: MkdirOp, base: View, now_ns: int) -> list[Placement]:
     """WORKDIR: the directory and its missing parents, 0755, of the current USER (reference §1.9); [] when all exist."""
     sheet = Sheet(base)
-    owner = chown_ids(base, op.user) if op.user else (0, 0)
+    owner = chown_ids(base, op.user) if op.user else None
     sheet.make_directories(resolve(sheet, op.path), DIRECTORY_MODE, owner, now_ns)
     return sheet.placements()
 
@@ -125,7 +125,7 @@ class _Placing:
         return at
 
     def _make(self, path: str, mtime_ns: int) -> None:
-        self.sheet.make_directories(path, self._made_mode, self._owner or (0, 0), mtime_ns)
+        self.sheet.make_directories(path, self._made_mode, self._owner, mtime_ns)
 
     def _from(self, number: int, row: Row) -> Placement:
         return Placement(row, number, row.path) if row.type == FILE else Placement(row)
@@ -187,7 +187,7 @@ class _Placing:
             os.close(fd)
         if rows is None:
             return False
-        self.sheet.make_directories(at, DIRECTORY_MODE, self._owner or (0, 0), self._now_ns)
+        self.sheet.make_directories(at, DIRECTORY_MODE, self._owner, self._now_ns)
         self._put_archive(rows, at, aside)
         return True
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import stat
+
 import msgspec
 
 from jettison.base.errors import InputError
@@ -55,18 +57,24 @@ class Sheet:
             self._clear(path)
         self._placed[path] = placement
 
-    def make_directories(self, path: str, mode: int, owner: tuple[int, int], mtime_ns: int) -> bool:
-        """Make the directory `path` and its missing parents; whether any was missing. Raises InputError for a file."""
+    def make_directories(self, path: str, mode: int, owner: tuple[int, int] | None, mtime_ns: int) -> bool:
+        """Make the directory `path` and its missing parents; whether any was missing. Raises InputError for a file.
+
+        They are root's where no owner is given. What a setgid directory passes on is passed on, as by the kernel.
+        """
         parts = path.split("/") if path else []
+        above = self.row("")
         made = False
         for length in range(1, len(parts) + 1):
             here = "/".join(parts[:length])
             row = self.row(here)
             if row is None:
-                self.put(Placement(Row(here, DIR, mode, *owner, mtime_ns=mtime_ns)))
+                row = _made_below(above, here, mode, owner, mtime_ns)
+                self.put(Placement(row))
                 made = True
             elif row.type != DIR:
                 raise InputError(f"mkdir /{here}: not a directory", hint="a file stands where a directory is needed")
+            above = row
         return made
 
     def placements(self) -> list[Placement]:
@@ -107,6 +115,13 @@ class Sheet:
             self._fresh.discard(gone)
         if path not in self._fresh:
             self._hiding.add(path)
+
+
+def _made_below(above: Row | None, path: str, mode: int, owner: tuple[int, int] | None, mtime_ns: int) -> Row:
+    """A new directory. Below a setgid one it is setgid, too, and of the same group unless it is given away."""
+    passed = above.mode & stat.S_ISGID if above is not None else 0
+    uid, gid = owner or (0, above.gid if above is not None and passed else 0)
+    return Row(path, DIR, mode | passed, uid, gid, mtime_ns=mtime_ns)
 
 
 def _grouped(placement: Placement, groups: dict[str, list[str]]) -> Placement:
