@@ -4,32 +4,16 @@ import threading
 
 import msgspec
 import pytest
+from solving import bench, two_stages
 
 from fakes.plans import CONTEXT, copy, image, plan, run, scratch
 from fakes.ports import Bench
-from jettison.base.errors import Cancelled, HostError, InputError, StepError
 from jettison.planning import ops
 from jettison.planning.graph import Plan, Step
 from jettison.planning.merge import merge
 from jettison.solve.ports import Result
 
-
-@pytest.fixture
-def bench() -> Bench:
-    return Bench()
-
-
-def two_stages(command: str = "make") -> tuple[Step, ...]:
-    """A build stage on one image, and a final one on another that copies one path out of it."""
-    return (
-        CONTEXT,
-        image("node"),
-        copy("build.1", "/src", "image:node", "context"),
-        run("build.2", command, "build.1"),
-        image("slim", "sha256:" + "c" * 64),
-        copy("app.1", "/out", "image:slim", "build.2"),
-        run("app.2", "true", "app.1"),
-    )
+__all__ = ["bench"]
 
 
 def test_a_first_build_runs_every_step_after_what_it_reads(bench: Bench):
@@ -249,14 +233,6 @@ def test_a_server_is_asked_once_and_its_answer_is_the_key(bench: Bench):
     assert bench.reason("http") == "what the server has changed from v1 to v2"
 
 
-def failing(bench: Bench, step: str, error: BaseException) -> None:
-    def fail(running: Step, _: object) -> None:
-        if running.id == step:
-            raise error
-
-    bench.world.before = fail
-
-
 def test_a_miss_is_compared_with_the_same_project_and_platform(bench: Bench):
     arm = msgspec.structs.replace(
         plan(image(digest="sha256:" + "d" * 64), run("s.1", "x", "image:base")), platform="arm"
@@ -275,122 +251,6 @@ def test_a_step_that_moved_to_another_line_is_compared_with_itself(bench: Bench)
     bench.solve(plan(image(), run("s.1", "apt", "image:base"), run("s.2", "make", "s.1")))
     assert bench.reason("s.1") == "the command changed"
     assert bench.reason("s.2") == "the step before it changed"
-
-
-def test_a_failure_is_placed_told_and_raised(bench: Bench):
-    failing(bench, "build.2", StepError("process did not complete", process_exit_code=3))
-    with pytest.raises(StepError) as caught:
-        bench.solve(plan(*two_stages()))
-    assert caught.value.process_exit_code == 3
-    assert bench.kinds("build.2") == ["StepStarted", "StepFailed"]
-    assert "app.1" not in bench.world.executed
-
-
-def test_what_was_finished_before_a_failure_is_kept(bench: Bench):
-    failing(bench, "build.2", StepError("no"))
-    with pytest.raises(StepError):
-        bench.solve(plan(*two_stages()))
-    bench.world.before = lambda *_: None
-    bench.solve(plan(*two_stages()))
-    assert "build.1" not in bench.world.executed
-
-
-def test_the_first_failure_calls_the_others_off_and_waits_for_them(bench: Bench):
-    both = threading.Barrier(2, timeout=10)
-    ended = []
-
-    def act(step: Step, cancel: object) -> None:
-        if step.id == "bad.1":
-            both.wait()
-            raise StepError("bad")
-        if step.id == "slow.1":
-            both.wait()
-            while not cancel.is_set():  # a process that is ended when asked
-                threading.Event().wait(0.001)
-            ended.append(step.id)
-
-    bench.world.before = act
-    steps = (image(), run("bad.1", "b", "image:base"), run("slow.1", "s", "image:base"))
-    last = run("app.2", "link", "bad.1", "slow.1")
-    with pytest.raises(StepError, match="bad"):
-        bench.solve(plan(*steps, last))
-    assert ended == ["slow.1"]
-    assert bench.kinds("slow.1") == ["StepStarted", "StepFailed"]
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("jettison ")]
-
-
-def test_a_cancelled_solve_raises_cancelled_and_the_next_goes_on_from_there(bench: Bench):
-    bench.world.before = lambda step, _: bench.cancel.set() if step.id == "build.2" else None
-    with pytest.raises(Cancelled):
-        bench.solve(plan(*two_stages()))
-    assert "app.1" not in bench.world.executed
-    bench.cancel = type(bench.cancel)()
-    bench.world.before = lambda *_: None
-    bench.solve(plan(*two_stages()))
-    assert "build.1" not in bench.world.executed
-
-
-def test_one_that_is_cancelled_beforehand_does_nothing(bench: Bench):
-    bench.cancel.set()
-    with pytest.raises(Cancelled):
-        bench.solve(plan(*two_stages()))
-    assert bench.world.executed == []
-    assert bench.events == []
-
-
-def test_a_missing_file_fails_its_step(bench: Bench, monkeypatch: pytest.MonkeyPatch):
-    def missing(step: Step, index: int) -> object:
-        raise InputError(f'"/nope" of input {index}: not found')
-
-    monkeypatch.setattr(bench.world, "local_digest", missing)
-    with pytest.raises(InputError, match="not found"):
-        bench.solve(plan(*two_stages()))
-    assert bench.kinds("build.1") == ["StepStarted", "StepFailed"]
-
-
-def test_what_the_system_refuses_is_the_hosts_fault(bench: Bench):
-    failing(bench, "build.2", OSError(28, "No space left on device"))
-    with pytest.raises(HostError, match="No space left"):
-        bench.solve(plan(*two_stages()))
-
-
-def test_layers_of_a_step_that_fails_afterwards_are_discarded(bench: Bench, monkeypatch: pytest.MonkeyPatch):
-    def broken(*_: object) -> None:
-        raise HostError("the index is full")
-
-    monkeypatch.setattr(bench.cache, "save", broken)
-    with pytest.raises(HostError, match="full"):
-        bench.solve(plan(image(), run("s.1", "x", "image:base")))
-    assert bench.world.discarded
-
-
-def test_ctrl_c_ends_what_runs(bench: Bench, monkeypatch: pytest.MonkeyPatch):
-    from jettison.solve.crew import Crew
-
-    begun = threading.Event()
-    ended = threading.Event()
-
-    def act(step: Step, cancel: object) -> None:
-        if step.id == "s.1":
-            begun.set()
-            while not cancel.is_set():
-                threading.Event().wait(0.001)
-            ended.set()
-
-    bench.world.before = act
-    wait, interrupted = Crew.wait, []
-
-    def interrupt(crew: Crew[object]) -> object:
-        if "s.1" in crew._threads and not interrupted and begun.wait(10):
-            interrupted.append(True)
-            raise KeyboardInterrupt
-        return wait(crew)
-
-    monkeypatch.setattr(Crew, "wait", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        bench.solve(plan(image(), run("s.1", "x", "image:base")))
-    assert ended.is_set()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("jettison ")]
 
 
 def test_steps_that_plans_share_run_once_and_all_platforms_at_once(bench: Bench):
