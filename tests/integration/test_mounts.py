@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -204,6 +206,13 @@ def _answer(listening: socket.socket) -> None:
             near.sendall(b"\0\0\0\x0d\x0c\0\0\0\1\0\0\0\0\0\0\0\0")
 
 
+def new_key(folder: str, name: str) -> str:
+    """A private key without a passphrase; its path."""
+    path = os.path.join(folder, name)
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
+    return path
+
+
 @pytest.mark.network  # Debian's perl speaks to sockets; busybox does not
 def test_a_step_speaks_to_the_agent(tmp_path: object) -> None:
     project = Project(str(tmp_path)).base("debian:bookworm-slim")
@@ -213,10 +222,13 @@ def test_a_step_speaks_to_the_agent(tmp_path: object) -> None:
         'USER 0\nRUN [ -z "$SSH_AUTH_SOCK" ] && ls -A /run > /left && mkdir /made\n',
         ask__pl=ASK,
     )
+    keys = [new_key(project.folder, name) for name in ("one", "two")]
     with agent(project.folder) as path:
         said = project.build(f"--ssh=default={path}").ok().stderr
         assert "600 1234 socket" in said
         assert said.count("kind 12 keys 1") == 2
+        said = project.build(f"--ssh=default={keys[0]},{keys[1]}", "--no-cache").ok().stderr
+        assert said.count("kind 12 keys 2") == 2
         image = project.image(f"--ssh=default={path}")
     assert "buildkit" not in image.file("left").decode()
     assert "run/buildkit" not in image.tree()
@@ -238,6 +250,16 @@ def test_an_agent_in_the_step(somebody: Somebody) -> None:
         variables = {"SSH_AUTH_SOCK": f"{at}/0"}
         somebody.project.build(*words, f"--output=type=oci,dest={out}", variables=variables).ok()
     assert images.read(out).file("seen") == b"666 socket\n666 socket\n600 socket\n"
+
+
+def test_a_key_in_the_step_as_an_agent_that_ends_with_the_build(somebody: Somebody) -> None:
+    somebody.dockerfile("RUN --mount=type=ssh,mode=0666 stat -c '%a %F' $SSH_AUTH_SOCK")
+    key = new_key(somebody.project.folder, "key")
+    somebody.give()
+    before = set(glob.glob(f"{tempfile.gettempdir()}/jettison-ssh-*"))
+    said = somebody.project.build(f"--ssh=default={key}").ok()
+    assert "666 socket" in said.stderr
+    assert set(glob.glob(f"{tempfile.gettempdir()}/jettison-ssh-*")) <= before
 
 
 def test_agents_that_are_missing(somebody: Somebody) -> None:
