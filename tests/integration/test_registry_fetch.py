@@ -20,7 +20,6 @@ from jettison.registry.fetch import (
     http_authorization,
     http_identity,
     http_secret_ids,
-    url_filename,
 )
 
 BRISK = Patience(connect_s=5, read_s=5, wait_factor=0.001)
@@ -207,24 +206,6 @@ def test_a_download_stops_when_asked(tmp_path) -> None:
     with Server(answer) as server, pytest.raises(Cancelled):
         fetch(server, tmp_path, cancel=asked)
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
-    ("url", "name"),
-    [
-        ("http://h/a/b.tar.gz?x=/y#z", "b.tar.gz"),
-        ("http://h/a/", "a"),
-        ("http://h", "__unnamed__"),
-        ("http://h/", "__unnamed__"),
-        ("http://h/a%20b", "a b"),
-        ("http://h/x/..", "__unnamed__"),
-        ("http://h/%2e%2e", "__unnamed__"),
-        ("http://h/a%2Fb", "b"),
-        ("http://h/a%00b", "__unnamed__"),
-    ],
-)
-def test_names_of_files(url: str, name: str) -> None:
-    assert url_filename(url) == name
 
 
 def test_secrets_for_a_host() -> None:

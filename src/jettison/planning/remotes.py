@@ -180,8 +180,10 @@ def _mtime(value: str) -> str:
 
 
 def url_filename(url: str) -> str:
-    """The name of a downloaded file: the last component of the URL's path, UNNAMED when there is none."""
+    """The name of a downloaded file: the last component of the URL's path; UNNAMED where there is none that can be a
+    file's name.
+    """
     from urllib.parse import unquote
 
     name = unquote(_split(url)[2]).rstrip("/").rpartition("/")[2]
-    return name if name not in {"", ".", ".."} else UNNAMED
+    return UNNAMED if name in {"", ".", ".."} or "\0" in name else name

@@ -14,6 +14,7 @@ import msgspec
 
 from jettison.base.digest import digest_of
 from jettison.base.errors import HostError, InputError
+from jettison.planning.remotes import url_filename
 from jettison.registry.config import Patience, authority
 from jettison.registry.download import Wanted, download, head_of
 from jettison.registry.exchange import Flow, Lookup, Response, redacted
@@ -232,14 +233,6 @@ def last_modified(head: Response) -> int | None:
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
     return stamp if 0 <= stamp < 1 << 34 else None  # what every file system holds
-
-
-def url_filename(url: str) -> str:
-    """The last component of a URL's path; `__unnamed__` where there is none that can be a file's name."""
-    from urllib.parse import unquote, urlsplit
-
-    name = unquote(urlsplit(url).path, errors="surrogateescape").rstrip("/").rpartition("/")[2]
-    return "__unnamed__" if name in ("", ".", "..") or "\0" in name else name
 
 
 def http_secret_ids(url: str) -> tuple[str, str]:

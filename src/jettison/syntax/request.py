@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from jettison.base.errors import Diagnostic
 from jettison.base.span import Span
 from jettison.syntax.blanks import BLANK_CLASS, SPACES
-from jettison.syntax.flags import RawFlag, split_flags
 from jettison.syntax.heredoc import Placed
 from jettison.syntax.lines import LogicalLine
 from jettison.syntax.nodes import Word
+from jettison.syntax.rawflags import RawFlag, split_flags
 from jettison.syntax.regex import lazy
 
 _KEYWORD = lazy(f"[^{BLANK_CLASS}]*")

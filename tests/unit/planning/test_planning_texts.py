@@ -92,7 +92,8 @@ def test_git_sources_that_make_no_sense(text: str, words: str) -> None:
     [
         ("https://h/a/b.tgz?x#y", "b.tgz"), ("https://h", "__unnamed__"), ("https://h/", "__unnamed__"),
         ("https://h/a%2fb%20c", "b c"), ("https://h/a/", "a"), ("https://h/a/..", "__unnamed__"),
-        ("http://[x/y", "__unnamed__"),
+        ("http://[x/y", "__unnamed__"), ("http://h/%2e%2e", "__unnamed__"), ("http://h/a%00b", "__unnamed__"),
+        ("http://h/n%FF", "n\ufffd"),
     ],
 )  # fmt: skip
 def test_names_of_downloads(url: str, name: str) -> None:
