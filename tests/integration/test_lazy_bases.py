@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+import images
 from bases import assemble
 from bases.layout import Image, Layer
 from bases.machine import architecture
@@ -102,3 +103,13 @@ def test_a_layer_that_is_no_archive_is_told_and_leaves_nothing(project: Project,
     for _ in range(2):  # the blob is here by then, and is the manifest's: it is no better
         assert "not what it should be" in project.build("--tag=app").stderr
         assert len(stored(project)) < 3
+
+
+def test_a_layer_packed_anew_has_directories_as_those_below_it(project: Project, tmp_path) -> None:
+    project.files(Dockerfile="FROM layered\n")
+    archive = str(tmp_path / "archive.tar")
+    output = f"--output=type=oci,dest={archive},rewrite-timestamp=true"
+    layout = layered(str(tmp_path / "layered"))
+    words = (f"--build-context=layered=oci-layout://{layout}", "--build-arg=SOURCE_DATE_EPOCH=1000")
+    project.build(output, *words).ok()
+    assert images.read(archive).tree()["opt/deep"]["mode"] == "0700"

@@ -91,13 +91,15 @@ class Packer:
         self._store = session.store
         self._materials = materials
 
-    def pack(self, layers: tuple[str, ...], packing: Packing) -> dict[str, PackedFact]:
-        """Every layer, packed; several at once."""
+    def pack(self, layers: tuple[str, ...], packing: Packing, base: tuple[str, ...] = ()) -> dict[str, PackedFact]:
+        """Every layer, packed; several at once. `base`: the stack of those that come from a base, bottom first."""
         from jettison.layer.name import compressor_name
 
         compressor = compressor_name(packing.compression)
         known = self.known(layers, packing)
         missing = [layer for layer in dict.fromkeys(layers) if layer not in known]
+        if not set(base).isdisjoint(missing):
+            self._materials.directories(base)  # each on those below it, which have what it takes for granted
         made = each(shared_out(missing), lambda some: self._pack(some, packing, compressor))
         return known | {fact.layer: fact for facts in made.values() for fact in facts}
 
@@ -185,7 +187,7 @@ class Assembler:
         added = {step: results[step].added for step in plan.lineage[1:]}
         own = tuple(layer for layers in added.values() for layer in layers)
         below = tuple(row.layer for row in base.rows if row.layer and _repack(row.descriptor, packing)) if base else ()
-        packed = self._packer.pack((*below, *own), packing)
+        packed = self._packer.pack((*below, *own), packing, base.layers if base else ())
         lower = _base_layers(base, packed)
         upper = _own_layers(plan, added, packed)
         history = self._history(plan, upper, added)
