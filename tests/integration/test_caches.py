@@ -1,66 +1,24 @@
-"""Caches elsewhere: what one machine built another finds; what is damaged, foreign or gone is built again."""
+"""Caches elsewhere: what one machine built another finds."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-import subprocess
 
 import pytest
 
 import images
-from caches import Built, Layout, Machines, StepFailed
-from jettison.app.request import CacheSource, CacheTarget, OutputSpec
-from jettison.base.errors import HostError, NetworkError
+from cached import DOCKERFILE, STEPS, cache, local, machines, source
+from caches import Layout, Machines
+from jettison.app.request import CacheSource, CacheTarget
 from project import Project
 from registries import serving
 from users import User, ordinary_user
 
-__all__ = ["ordinary_user"]
+__all__ = ["cache", "machines", "ordinary_user"]
 
 pytestmark = pytest.mark.root
-
-DOCKERFILE = """\
-FROM busybox AS build
-RUN mkdir /out && echo built > /out/a && ln /out/a /out/b && cp /bin/busybox /out/tool && chown 12:34 /out/tool
-COPY given /out/given
-FROM busybox
-WORKDIR /app
-RUN echo one > one && mkdir sub && echo old > sub/old && ln -s one link && chmod 4750 one
-COPY --from=build /out /app/out
-RUN rm -r sub && rm out/given && mkdir sub && mkfifo sub/pipe && test -e link
-CMD ["sh"]
-"""
-STEPS = 6  # of both stages; the base's are not counted
-
-
-def project_of(folder) -> Machines:
-    made = Machines(str(folder))
-    made.write(Dockerfile=DOCKERFILE, given="given\n")
-    return made
-
-
-@pytest.fixture
-def machines(tmp_path) -> Machines:
-    return project_of(tmp_path)
-
-
-@pytest.fixture
-def cache(tmp_path) -> Layout:
-    return Layout(str(tmp_path / "cache"))
-
-
-def local(cache: Layout, **more) -> CacheTarget:
-    return CacheTarget(type="local", dest=cache.directory, **more)
-
-
-def source(cache: Layout, **more) -> CacheSource:
-    return CacheSource(type="local", src=cache.directory, **more)
-
-
-def cached(built: Built) -> list[str]:
-    return [display for display, verdict in built.verdicts.items() if verdict == "cached"]
 
 
 @pytest.mark.parametrize("mode", ["min", "max"])
@@ -161,234 +119,6 @@ def test_the_first_cache_that_has_it_is_taken(machines: Machines, cache: Layout,
     there = machines.build("b", of=(missing, source(cache)))
     assert there.ran == []
     assert [text for text in there.warnings if "no such directory" in text]
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory) -> tuple[Layout, Built]:
-    """A cache that is copied before it is damaged, and what a cold build gives."""
-    folder = tmp_path_factory.mktemp("original")
-    cache = Layout(str(folder / "cache"))
-    return cache, project_of(folder / "machines").archive("a", to=local(cache, mode="max"))
-
-
-class TestDamage:
-    """Never a wrong image: what is wrong is told, and built."""
-
-    @pytest.fixture
-    def good(self, original: tuple[Layout, Built], cache: Layout) -> Built:
-        shutil.copytree(original[0].directory, cache.directory)
-        return original[1]
-
-    @pytest.mark.parametrize("number", range(6))
-    def test_a_damaged_blob(self, machines: Machines, cache: Layout, good: Built, number: int) -> None:
-        cache.damage(cache.layers()[number])
-        there = machines.archive("b", of=source(cache))
-        assert there.digest == good.digest
-        assert not there.of(StepFailed)
-
-    def test_all_blobs_damaged(self, machines: Machines, cache: Layout, good: Built) -> None:
-        for digest in cache.layers():
-            cache.damage(digest)
-        there = machines.archive("b", of=source(cache))
-        assert there.digest == good.digest
-        assert any("it is built again" in text for text in there.warnings)
-        assert len(there.ran) == STEPS
-
-    def test_all_blobs_gone(self, machines: Machines, cache: Layout, good: Built) -> None:
-        for digest in cache.layers():
-            os.unlink(cache.path(digest))
-        there = machines.archive("b", of=source(cache))
-        assert there.digest == good.digest
-        assert not there.of(StepFailed)
-
-    def test_a_layer_that_is_another_one(self, machines: Machines, cache: Layout, good: Built) -> None:
-        """A document whose digests are right and which lies all the same."""
-
-        def swap(document) -> None:
-            own = [layer for layer in document["layers"] if "blob" in layer]
-            own[-1]["blob"], own[-2]["blob"] = own[-2]["blob"], own[-1]["blob"]
-
-        cache.redo(swap)
-        there = machines.archive("b", of=source(cache))
-        assert there.digest == good.digest
-        assert any("it is built again" in text for text in there.warnings)
-
-    @pytest.mark.parametrize(
-        ("change", "words"),
-        [
-            (lambda document: document.update(keyVersion="0"), "another version"),
-            (lambda document: document.update(schema=2), "another version"),
-            (lambda document: document["results"][0].update(layers=[99]), "damaged"),
-            (lambda document: document["layers"][0].update(diffId="sha256:00"), "damaged"),
-            (lambda document: document.update(layers="none"), "damaged"),
-            (lambda _: b'{"schema": 1, "keyVersion": "1", "layers": [', "damaged"),
-            (lambda _: b"\xff\xfe", "damaged"),
-            (lambda _: b"[" * 100_000, "damaged"),
-        ],
-    )
-    def test_a_document_that_is_none(self, machines: Machines, cache: Layout, good: Built, change, words) -> None:
-        cache.redo(change)
-        there = machines.archive("b", of=source(cache))
-        assert there.digest == good.digest
-        assert [text for text in there.warnings if "is not used" in text and words in text]
-        assert len(there.ran) == STEPS
-
-    def test_a_damaged_document(self, machines: Machines, cache: Layout, good: Built) -> None:
-        cache.damage(cache.manifest["config"]["digest"])
-        there = machines.archive("b", of=source(cache))
-        assert there.digest == good.digest
-        assert any("is not used" in text for text in there.warnings)
-
-    @pytest.mark.parametrize("name", ["index.json", "manifest"])
-    def test_a_truncated_manifest(self, machines: Machines, cache: Layout, good: Built, name: str) -> None:
-        path = os.path.join(cache.directory, name) if name == "index.json" else cache.path(cache.entries[0]["digest"])
-        os.truncate(path, os.path.getsize(path) // 2)
-        there = machines.archive("b", of=source(cache))
-        assert there.digest == good.digest
-        assert any("is not used" in text for text in there.warnings)
-
-    def test_a_cache_of_another_builder(self, machines: Machines, cache: Layout, good: Built) -> None:
-        cache.redo(lambda _: b"{}", "application/vnd.buildkit.cacheconfig.v0")
-        there = machines.archive("b", of=source(cache))
-        assert there.digest == good.digest
-        assert any("BuildKit" in text for text in there.warnings)
-
-    def test_what_is_no_cache_at_all(self, machines: Machines) -> None:
-        there = machines.build("b", of=CacheSource(type="local", src=machines.base))
-        assert any("carries no cache" in text for text in there.warnings)
-        assert len(there.ran) == STEPS
-
-    def test_what_was_to_be_fetched_later_and_is_gone(self, machines: Machines, cache: Layout, good: Built) -> None:
-        machines.build("b", of=source(cache))
-        shutil.rmtree(cache.directory)
-        there = machines.archive("b")
-        assert there.digest == good.digest
-        assert len(there.ran) == STEPS
-        assert machines.archive("b").warnings == []
-
-    def test_what_is_gone_is_left_out_of_the_next_cache(
-        self, machines: Machines, cache: Layout, good: Built, tmp_path
-    ) -> None:
-        other = Layout(str(tmp_path / "other"))
-        for digest in cache.layers():
-            cache.damage(digest)
-        there = machines.build("b", of=source(cache), to=local(other, mode="max"))
-        assert any("left out of the cache" in text for text in there.warnings)
-        assert other.layers() == []
-
-
-@pytest.mark.peer
-def test_a_registry_that_is_down(machines: Machines) -> None:
-    there = machines.build("b", of=CacheSource(type="registry", ref="127.0.0.1:1/app:cache"))
-    assert any("connection refused" in text for text in there.warnings)
-    assert len(there.ran) == STEPS
-
-
-@pytest.mark.peer
-def test_a_registry_that_is_gone_when_bytes_are_needed(machines: Machines, tmp_path) -> None:
-    with serving(str(tmp_path)) as address:
-        ref = f"{address}/app:cache"
-        good = machines.archive("a", to=CacheTarget(type="registry", ref=ref))
-        machines.build("b", of=CacheSource(type="registry", ref=ref))
-        missing = machines.build("c", of=CacheSource(type="registry", ref=f"{address}/app:none"))
-        assert any("MANIFEST_UNKNOWN" in text for text in missing.warnings)
-    there = machines.archive("b")
-    assert there.digest == good.digest
-
-
-def test_what_no_layer_can_say_does_not_travel(machines: Machines, cache: Layout) -> None:
-    machines.write(Dockerfile="FROM busybox\nRUN echo a > /a\nRUN chmod 1777 /\nRUN stat -c %a / > /mode\n")
-    good = machines.archive("a", to=local(cache, mode="max"))
-    assert any("left out of the cache" in text and "root directory" in text for text in good.warnings)
-    there = machines.archive("b", of=source(cache))
-    assert len(there.ran) == 2
-    assert there.digest == good.digest
-    assert there.image.file("mode") == b"1777\n"
-
-
-class TestWriting:
-    def test_an_old_cache_makes_room(self, machines: Machines, cache: Layout) -> None:
-        machines.build("a", to=local(cache, mode="max"))
-        old = set(cache.files())
-        machines.write(given="other\n")
-        machines.build("a", to=local(cache, mode="max"))
-        named = {digest.removeprefix("sha256:") for digest in (*cache.layers(), cache.manifest["config"]["digest"])}
-        assert set(cache.files()) == named | {cache.entries[0]["digest"].removeprefix("sha256:")}
-        assert old - set(cache.files())
-
-    def test_tags_and_images_stand_side_by_side(self, machines: Machines, cache: Layout) -> None:
-        output = OutputSpec(type="oci", dest=cache.directory, as_tar=False, names=("app:latest",))
-        machines.build("a", output=output)
-        machines.build("a", to=(local(cache), local(cache, tag="all", mode="max")))
-        machines.build("a", to=local(cache))
-        assert len(cache.entries) == 3
-        assert machines.build("b", of=source(cache, tag="all")).ran == []
-        assert machines.build("c", of=source(cache, digest=cache.entries[-1]["digest"])).ran == []
-        marked = [entry for entry in cache.entries if "dev.jettison.cache" in entry["annotations"]]
-        assert len(marked) == 2
-
-    def test_a_damaged_blob_is_written_anew(self, machines: Machines, cache: Layout) -> None:
-        machines.build("a", to=local(cache))
-        cache.damage(cache.layers()[0])
-        machines.build("a", to=local(cache))
-        assert machines.archive("b", of=source(cache)).warnings == []
-
-    @pytest.mark.parametrize("compression", ["zstd", "uncompressed"])
-    def test_other_compressions(self, machines: Machines, cache: Layout, compression: str) -> None:
-        good = machines.archive("a", to=local(cache, compression=compression))
-        assert all(
-            layer["mediaType"].endswith({"zstd": "+zstd", "uncompressed": ".tar"}[compression])
-            for layer in cache.manifest["layers"]
-        )
-        assert machines.archive("b", of=source(cache)).digest == good.digest
-
-    def test_failing_is_an_error(self, machines: Machines, tmp_path) -> None:
-        (tmp_path / "file").write_text("")
-        target = CacheTarget(type="local", dest=str(tmp_path / "file" / "below"))
-        with pytest.raises(HostError):
-            machines.build("a", to=target)
-
-    def test_unless_it_is_to_be_ignored(self, machines: Machines) -> None:
-        target = CacheTarget(type="registry", ref="127.0.0.1:1/app:cache", ignore_error=True)
-        built = machines.build("a", to=target)
-        assert any("was not written" in text for text in built.warnings)
-        with pytest.raises(NetworkError):
-            machines.build("a", to=CacheTarget(type="registry", ref="127.0.0.1:1/app:cache"))
-
-
-class TestInline:
-    def test_in_an_image_of_a_layout(self, machines: Machines, cache: Layout) -> None:
-        output = OutputSpec(type="oci", dest=cache.directory, as_tar=False)
-        here = machines.build("a", to=CacheTarget(type="inline"), output=output)
-        there = machines.build("b", of=source(cache), to=CacheTarget(type="inline"))
-        assert there.ran == []
-        assert there.id == here.id
-
-    def test_with_times_rewritten(self, machines: Machines, cache: Layout) -> None:
-        output = OutputSpec(type="oci", dest=cache.directory, as_tar=False, rewrite_timestamp=True)
-        machines.build("a", to=CacheTarget(type="inline"), output=output)
-        there = machines.archive("b", of=source(cache), to=CacheTarget(type="inline"))
-        assert there.ran == []
-        assert machines.archive("cold", to=CacheTarget(type="inline")).digest == there.digest
-
-    def test_a_warm_image_is_a_cold_one(self, machines: Machines) -> None:
-        ids = [machines.archive(name, build_args={"BUILDKIT_INLINE_CACHE": "1"}).digest for name in ("a", "a", "b")]
-        assert len(set(ids)) == 1
-        assert machines.archive("a").digest != ids[0]
-
-    @pytest.mark.peer
-    def test_in_an_image_of_a_registry(self, machines: Machines, tmp_path) -> None:
-        archive = str(tmp_path / "app.tar")
-        machines.build("a", to=CacheTarget(type="inline"), output=OutputSpec(type="oci", dest=archive), epoch=None)
-        with serving(str(tmp_path)) as address:
-            command = ["skopeo", "--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false"]
-            subprocess.run([*command, f"oci-archive:{archive}", f"docker://{address}/app:1"], check=True)
-            source = CacheSource(type="registry", ref=f"{address}/app:1")
-            there = machines.build("b", of=source, output=OutputSpec(type="oci", dest=f"{archive}.b"), epoch=None)
-        assert there.ran == []
-        found, made = there.image, Built(there.result, [], archive).image
-        assert found.config["history"] == made.config["history"]
-        assert found.config["rootfs"] == made.config["rootfs"]
 
 
 MOUNTED = """\
