@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import os
 import time
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from jettison.app.session import Session
 from jettison.base.errors import JettisonError, UsageError
 from jettison.record.model import Warned
 from jettison.solve.ports import Emit
 from jettison.store import gc, sweep
 from jettison.store.locks import try_lock
 from jettison.store.store import Store
+
+if TYPE_CHECKING:
+    from jettison.app.session import Session
 
 VARIABLE = "JETTISON_STORE_BOUND"
 DEFAULT_BYTES = 10 << 30
@@ -88,14 +91,19 @@ def _keep(session: Session) -> int:
 
 def is_due(store: Store, bound: int) -> bool:
     """Whether the cache may be larger than the bound: what was free when it was measured, and is not now, may all be
-    the cache's. A store that was never measured is new, or will be measured in a day.
+    the cache's.
     """
     last = _read(store)
-    now, free = now_s(), _file_system(store.root)[1]
     if last is None:
-        write_measure(store, Measure(cache_bytes=0, free_bytes=free, at_s=now))
-        return False
+        return True
+    now, free = now_s(), _file_system(store.root)[1]
     return last.cache_bytes + max(0, last.free_bytes - free) > bound or not 0 <= now - last.at_s < MEASURED_AGAIN_S
+
+
+def begin(store: Store) -> None:
+    """From now on what is no longer free counts. A store that was never measured is new, or is measured in a day."""
+    if not os.path.exists(_path(store)):
+        write_measure(store, Measure(cache_bytes=0, free_bytes=_file_system(store.root)[1], at_s=now_s()))
 
 
 def _enforce(session: Session, bound: int) -> int:

@@ -78,8 +78,10 @@ class Session:
         """The keeper, started when first asked for. Raises HostError where no isolation tier works."""
         with self._lock:
             if self._keeper is None:
+                from jettison.app.bound import begin
                 from jettison.sandbox.client import Keeper
 
+                begin(self.store)
                 self._keeper = Keeper.start(self.store.root, self._isolation)
             return self._keeper
 
