@@ -17,12 +17,12 @@ from users import ROOT, venv
 NAMED = "import argparse, hashlib, json, msgspec, os, sqlite3, sys, threading"
 SMALL = frozenset(
     {"__future__", "_bisect", "_locale", "bisect", "contextlib", "encodings.ascii", "errno", "fcntl", "importlib"}
-    | {"importlib._bootstrap", "importlib._bootstrap_external", "locale", "signal", "zlib"}
+    | {"_sha2", "_sha256", "importlib._bootstrap", "importlib._bootstrap_external", "locale", "signal", "zlib"}
 )
 HEAVY = (
-    *("asyncio", "dataclasses", "email", "http", "importlib.metadata", "inspect", "logging", "pathlib", "random"),
-    *("rich", "select", "selectors", "shutil", "socket", "ssl", "subprocess", "tempfile", "typing_extensions"),
-    *("urllib", "urllib3", "isal", "backports", "unittest", "traceback"),
+    *("_hashlib", "asyncio", "dataclasses", "email", "http", "importlib.metadata", "inspect", "logging", "pathlib"),
+    *("random", "rich", "select", "selectors", "shutil", "socket", "ssl", "subprocess", "tempfile"),
+    *("typing_extensions", "urllib", "urllib3", "isal", "backports", "unittest", "traceback"),
 )
 DRIVER = """
 import sys

@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
-import hashlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import hashlib
 
 EMPTY_SHA256 = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+SMALL_BYTES = 1 << 14  # so much is hashed sooner than OpenSSL is loaded, which takes 3 ms
 _HEX = frozenset("0123456789abcdef")
+
+
+def _built_in() -> Any:
+    """Python's own sha256, by its names from 3.12 on and before; None where a distributor left it out."""
+    for name in ("_sha2", "_sha256"):
+        try:
+            return __import__(name).sha256
+        except ImportError:
+            continue
+    return None
+
+
+_small = _built_in()
 
 
 def digest_of(data: bytes) -> str:
     """The digest of `data`."""
-    return "sha256:" + hashlib.sha256(data).hexdigest()
+    made = _small(data) if _small is not None and len(data) < SMALL_BYTES else running(data)
+    return f"sha256:{made.hexdigest()}"
+
+
+def running(data: bytes | memoryview = b"") -> hashlib._Hash:
+    """A sha256 that goes on from `data`: hashlib's, which is fast on large data and takes time to load."""
+    import hashlib
+
+    return hashlib.sha256(data)
 
 
 def hex_of(digest: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 
 from jettison.base.errors import InputError
@@ -16,13 +14,14 @@ from jettison.planning.stage import Stage, Work
 from jettison.syntax.cleanpath import clean
 from jettison.syntax.glob import has_wildcard
 from jettison.syntax.nodes import Add, Copy, Heredoc, Transfer, Word
+from jettison.syntax.regex import lazy
 
 MAX_MODE = 0o7777
 
-_OCTAL = re.compile(r"[0-7]+")
-_SYMBOLIC = re.compile(r"[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+")
-_NUMERIC_OWNER = re.compile(r"[0-9]+(?::[0-9]+)?")
-_SHA256 = re.compile(r"(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128})")
+_OCTAL = lazy(r"[0-7]+")
+_SYMBOLIC = lazy(r"[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+")
+_NUMERIC_OWNER = lazy(r"[0-9]+(?::[0-9]+)?")
+_SHA256 = lazy(r"(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128})")
 
 
 class Taking(msgspec.Struct, kw_only=True):

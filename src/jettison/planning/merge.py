@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import msgspec
 
@@ -13,7 +12,7 @@ from jettison.planning.ops import AnyOp
 _MARK = " "  # between the platform and the id that a step has in a plan of its own
 
 
-class _Same(NamedTuple):
+class _Same(msgspec.Struct, frozen=True):
     """What two plans' steps must agree on to be one: a stage for the build platform is built once for all."""
 
     name: str

@@ -13,6 +13,7 @@ from jettison.planning.remotes import go_bool
 from jettison.planning.stage import Stage, Work
 from jettison.syntax.cleanpath import clean
 from jettison.syntax.nodes import MountOption
+from jettison.syntax.regex import lazy
 
 TYPES = ("bind", "cache", "tmpfs", "secret", "ssh")
 SHARING = ("shared", "private", "locked")
@@ -24,9 +25,9 @@ _KEYS = frozenset({
     "gid", "env",
 })  # fmt: skip
 _FLAGS = frozenset({"readonly", "readwrite", "required"})
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kmgtp])?i?b?", re.IGNORECASE)
-_DIGITS = re.compile(r"[0-9]{1,10}")
-_OCTAL = re.compile(r"[0-7]{1,11}")
+_SIZE = lazy(r"([0-9]+(?:\.[0-9]+)?) ?([kmgtp])?i?b?", re.IGNORECASE)
+_DIGITS = lazy(r"[0-9]{1,10}")
+_OCTAL = lazy(r"[0-7]{1,11}")
 
 
 class Fields(msgspec.Struct, kw_only=True):

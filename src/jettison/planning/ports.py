@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from jettison.planning.faults import FaultError
 from jettison.syntax.nodes import Word
+from jettison.syntax.regex import lazy
 
 PROTOCOLS = ("tcp", "udp", "sctp")
 MAX_PORT = 65535
 
-_RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
+_RANGE = lazy(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 
 
 def exposed(text: str, word: Word) -> list[str]:

@@ -8,11 +8,12 @@ import msgspec
 
 from jettison.base.errors import InputError
 from jettison.planning.ops import GitOp
+from jettison.syntax.regex import lazy
 
 UNNAMED = "__unnamed__"
 
-_SCHEME = re.compile(r"([a-zA-Z0-9]+)://")
-_SCP = re.compile(r"([a-zA-Z0-9_][a-zA-Z0-9_.-]*)@([a-zA-Z0-9.-]+):([^?#]*)(\?[^#]*)?(#.*)?", re.DOTALL)
+_SCHEME = lazy(r"([a-zA-Z0-9]+)://")
+_SCP = lazy(r"([a-zA-Z0-9_][a-zA-Z0-9_.-]*)@([a-zA-Z0-9.-]+):([^?#]*)(\?[^#]*)?(#.*)?", re.DOTALL)
 _BARE = frozenset({"submodules", "keep-git-dir", "fetch-by-commit"})  # a query key that needs no value
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from jettison.planning.faults import meant
+from jettison.syntax.regex import lazy
 
-_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
+_NUMBER = lazy(r"[+-]?[0-9]{1,18}")
 
 NAMES = frozenset({
     "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL", "PIPE", "POLL",

@@ -5,8 +5,6 @@ Nothing here needs an image. Reference §1.5 and §1.10.
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 
 from jettison.base.errors import InputError, UsageError
@@ -16,11 +14,12 @@ from jettison.planning.faults import FaultError, Faults, Words, meant
 from jettison.planning.needs import LowerOptions, Warn
 from jettison.planning.scope import names_in, read_platform
 from jettison.syntax.nodes import Arg, Dockerfile, From, Instruction, Word
+from jettison.syntax.regex import lazy
 from jettison.syntax.suggest import closest
 
 SCRATCH = "scratch"
 
-_INDEX = re.compile(r"[+-]?[0-9]{1,9}")
+_INDEX = lazy(r"[+-]?[0-9]{1,9}")
 
 
 class Declared(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import msgspec
 
+from jettison.base.digest import running
 from jettison.base.errors import InputError
 from jettison.oci.documents import CONFIG, DOCKER_CONFIG, MANIFEST, Descriptor, Index, Manifest, Platform
 from jettison.oci.image import platform_of
@@ -34,7 +33,7 @@ class Tally:
         self._sink = sink
         self._on_progress = on_progress
         self._summing = sink if isinstance(sink, Summing) else None
-        self._hash = hashlib.sha256()
+        self._hash = running()
         self.count = 0
 
     def write(self, data: bytes) -> None:
@@ -51,7 +50,7 @@ class Tally:
         if not isinstance(self._sink, Restartable):
             return False
         self._sink.restart()
-        self._hash = hashlib.sha256()
+        self._hash = running()
         self.count = 0
         return True
 

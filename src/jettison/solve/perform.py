@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import msgspec
 
@@ -36,7 +35,7 @@ class Performed(msgspec.Struct, frozen=True, kw_only=True):
     duration_ms: float = 0.0
 
 
-class Site(NamedTuple):
+class Site(msgspec.Struct, frozen=True):
     """Where a step stands: its project (a context, on one platform) and its name there."""
 
     scope: str

@@ -10,6 +10,7 @@ from jettison.planning import ops
 from jettison.planning.graph import Step
 from jettison.record.model import KeyPart
 from jettison.solve.key import ENV_PREFIX, FILE_PREFIX, INPUT_PREFIX, OP_PART, SECRET_PREFIX, VERSION_PART
+from jettison.syntax.regex import lazy
 
 FIRST_BUILD = "first build of this step"
 FIRST_FETCH = "not fetched before"
@@ -19,7 +20,7 @@ NAMED_CHANGES = 3
 SHOWN_VALUE = 40
 
 # Whole words of a variable's name that speak of a secret (reference §1.12): its values are not shown.
-_SECRET = re.compile(
+_SECRET = lazy(
     r"(?:^|_)(apikey|auth|credentials?|key|password|pword|passwd|secret|token)(?:_|$)",
     re.IGNORECASE,
 )

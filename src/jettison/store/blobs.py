@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from jettison.base.digest import hex_of
+from jettison.base.digest import digest_of, hex_of, running
 from jettison.base.errors import HostError, InputError
 from jettison.store.leases import Lease
 from jettison.store.locks import Gate, Stop, held
@@ -67,14 +66,14 @@ class Blobs:
         if not self.has(digest):
             return None
         data = self.read(digest)
-        if "sha256:" + hashlib.sha256(data).hexdigest() == digest:
+        if digest_of(data) == digest:
             return data
         _remove(self.path(digest))
         return None
 
     def put(self, data: bytes) -> str:
         """Keep these bytes; their digest."""
-        digest = "sha256:" + hashlib.sha256(data).hexdigest()
+        digest = digest_of(data)
         if not self.has(digest):
             with self.ingest(digest, len(data)) as writer:
                 writer.write(data)
@@ -127,7 +126,7 @@ class Ingest:
         self._aside = blobs.aside(digest)
         self._digest = digest
         self._size = size
-        self._hash = hashlib.sha256()
+        self._hash = running()
         self._file: BinaryIO | None = None
         self.written = 0
         self._flushed = 0
@@ -165,7 +164,7 @@ class Ingest:
             raise AssertionError("a blob is written within its block")
         self._file.seek(0)
         self._file.truncate()
-        self._hash = hashlib.sha256()
+        self._hash = running()
         self.written = self._flushed = 0
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

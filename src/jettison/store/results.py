@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import zlib
-from typing import NamedTuple
 
 import msgspec
 
@@ -32,7 +31,7 @@ class SavedCandidate(msgspec.Struct, frozen=True, array_like=True):
     parts: tuple[KeyPart, ...]
 
 
-class Saving(NamedTuple):
+class Saving(msgspec.Struct, frozen=True):
     """A result to remember: under which keys, of which op."""
 
     keys: tuple[str, ...]

@@ -1,7 +1,7 @@
 """The store as its users hold it: one value with its parts.
 
-What lies in it: version, salt, index.sqlite, blobs/sha256/HEX, snapshots/ID/{head,manifest,files/}, caches/ID/N,
-tmp/SESSION, locks/, records/ID.json.
+What lies in it: version, salt, isolation (the keeper's note), index.sqlite, blobs/sha256/HEX,
+snapshots/ID/{head,manifest,files/}, caches/ID/N, tmp/SESSION, locks/, records/ID.json.
 """
 
 from __future__ import annotations

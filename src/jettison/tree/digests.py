@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 from collections.abc import Sequence
 
 import msgspec
 
-from jettison.base.digest import EMPTY_SHA256
+from jettison.base.digest import EMPTY_SHA256, running
 from jettison.base.errors import InternalError
 from jettison.tree.view import View
 
@@ -83,7 +82,7 @@ def _hash(fd: int) -> str:
     data = os.read(fd, _PIECE_BYTES)
     if not data:
         return EMPTY_SHA256
-    summed = hashlib.sha256(data)
+    summed = running(data)
     while data := os.read(fd, _PIECE_BYTES):
         summed.update(data)
     return "sha256:" + summed.hexdigest()

@@ -6,12 +6,12 @@ UTF-8 are held as latin-1 behind a NUL, which no name can hold; the flag says wh
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable
 
 import msgspec
 
+from jettison.base.digest import running
 from jettison.base.errors import HostError, InternalError
 from jettison.base.versions import STORE_VERSION
 from jettison.tree.row import BLOCK, CHAR, DELETED, DIR, FIFO, FILE, SYMLINK, Row, order
@@ -81,7 +81,7 @@ def write_rows(snapshot: str, rows: Iterable[Row]) -> list[Row]:
         flag, body = _PLAIN, _rows_encoder.encode(ordered)
     except UnicodeEncodeError:
         flag, body = _ESCAPED, _rows_encoder.encode([_escaped(row) for row in ordered])
-    _write_aside(f"{snapshot}/manifest", (_MAGIC, flag, hashlib.sha256(body).digest(), body))
+    _write_aside(f"{snapshot}/manifest", (_MAGIC, flag, running(body).digest(), body))
     return ordered
 
 
@@ -93,7 +93,7 @@ def read_rows(snapshot: str) -> list[Row]:
     flag = bytes(data[len(_MAGIC) : len(_MAGIC) + 1])
     if data[: len(_MAGIC)] != _MAGIC or flag not in (_PLAIN, _ESCAPED):
         raise _damaged(path, f"{path} is no manifest")
-    if hashlib.sha256(body).digest() != data[len(_MAGIC) + 1 : _HEADER_BYTES]:
+    if running(body).digest() != data[len(_MAGIC) + 1 : _HEADER_BYTES]:
         raise _damaged(path, f"{path} is not what was written")
     try:
         rows = _rows_decoder.decode(body)

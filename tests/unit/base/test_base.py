@@ -1,13 +1,14 @@
 """base: carets stand under the text, errors survive pickling, equal values give equal bytes."""
 
+import hashlib
 import pickle
 
 import msgspec
 import pytest
 
-from jettison.base import errors
+from jettison.base import digest, errors
 from jettison.base.canonical import canonical, canonical_digest
-from jettison.base.digest import digest_of, hex_of, is_digest
+from jettison.base.digest import SMALL_BYTES, digest_of, hex_of, is_digest, running
 from jettison.base.readable import readable, readable_json
 from jettison.base.span import Source, Span, excerpt
 
@@ -87,3 +88,12 @@ def test_text_that_is_not_utf8_is_readable_as_json():
         "b": {"type": "named", "name": "caf\ufffd\ufffd", "more": ["caf\ufffd\ufffd"]},
         "caf\ufffd\ufffd": 1,
     }
+
+
+@pytest.mark.parametrize("size", [0, 1, SMALL_BYTES - 1, SMALL_BYTES, SMALL_BYTES + 1])
+@pytest.mark.parametrize("built_in", [True, False])
+def test_a_digest_is_hashlibs_whatever_computes_it(monkeypatch, size, built_in):
+    if not built_in:
+        monkeypatch.setattr(digest, "_small", None)
+    data = b"x" * size
+    assert digest_of(data) == f"sha256:{hashlib.sha256(data).hexdigest()}" == f"sha256:{running(data).hexdigest()}"
