@@ -209,6 +209,9 @@ def test_a_file_that_may_not_be_read(ordinary_user: User, golden: Golden) -> Non
     os.chown(os.path.join(theirs.context, "open.txt"), ordinary_user.uid, ordinary_user.gid)
     check(golden, "unreadable-file", theirs.jettison("build", "--progress=quiet", "."), theirs)
     check(golden, "unreadable-dockerfile", theirs.jettison("build", "--progress=quiet", "-fUnreadable", "."), theirs)
+    theirs.write("closed/Dockerfile", "FROM scratch\n")
+    os.chmod(os.path.join(theirs.context, "closed"), 0o700)
+    check(golden, "context-that-is-closed", theirs.jettison("build", "closed"), theirs)
 
 
 @pytest.mark.parametrize(
