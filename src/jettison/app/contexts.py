@@ -77,7 +77,8 @@ def named_directories(request: BuildRequest) -> tuple[dict[str, Directory], dict
 def _directory(path: str, what: str) -> str:
     if os.path.isdir(path):
         if not os.access(path, os.X_OK):
-            raise InputError(f"{what} may not be entered: {path}: Permission denied", hint="`chmod a+rx` on it gives leave")
+            hint = "`chmod a+rx` on it gives leave"
+            raise InputError(f"{what} may not be entered: {path}: Permission denied", hint=hint)
         return os.path.realpath(path)
     if os.path.lexists(path):
         hint = f"name the directory, and the file with -f: jettison build -f {path} {os.path.dirname(path) or '.'}"
