@@ -21,7 +21,10 @@ TEXTS = {
     "copy-from": f"{_FILES} {_TAR}",
     "edit": _TAR,
     "export": _TAR,
-    "lazy": "The round trips to the registry for the base's manifest and config, and the start of Python.",
+    "lazy": (
+        "COPY must know what is at its destination: the base's layers are fetched, summed and inflated, once, and no "
+        "more is done with them (decision 20). That is a processor's work."
+    ),
     "fan-out": (
         "The stages sleep beside each other, for a second that nobody can shorten: what is left is the start of the "
         "sandboxes, and eight copies."

@@ -58,16 +58,16 @@ def texts() -> list[str]:
 
 
 def main() -> None:
-    """Timed: just the parsing. The import of the parser and the texts are there before."""
+    """Timed: just the parsing, by the processor's clock. The import of the parser and the texts are there before."""
     from jettison.base.span import Source
     from jettison.syntax.parse import parse_dockerfile
 
     os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
     made = texts()
-    began = time.perf_counter()
+    began = time.process_time()
     for text in made:
         parse_dockerfile(Source("Dockerfile", text))
-    took = time.perf_counter() - began
+    took = time.process_time() - began
     json.dump([took, COUNT, sum(text.count("\n") for text in made), sum(map(len, made))], sys.stdout)
 
 

@@ -26,7 +26,7 @@ HOW = """\
 - jettison is what `pip install .` puts into an environment of its own. docker is Debian's, its daemon hot, building by
   the BuildKit within it. buildah builds with --layers, without which it keeps no cache, and with chroot isolation, its
   quickest. Every build ends with a named image in the builder's own store, the digests of its layers known. (In `lazy`
-  jettison's image names the base's layers without having them: they are fetched when something reads them.)
+  jettison fetches the base's layers and reads what is in them, but unpacks nothing.)
 - Where an archive is wanted, jettison writes it in the build. docker's BuildKit cannot, nor does buildah: skopeo and
   `buildah push` make it of what was built. That part of their time is in parentheses.
 - `cpu s`: user and system time of jettison's processes. `MiB`: the most memory of its largest process (target:
