@@ -101,7 +101,7 @@ class Images:
     def _from_name(self, ref: str, platform: str) -> Base:
         name = str(parse_reference(ref))
         if not self._pull:
-            named = self._store.names.get(name, platform)
+            named = self._held(name, platform)
             config = self._store.blobs.document(named.config_digest) if named is not None else None
             if named is not None and config is not None:
                 return self._named(named, parse_config(config))
@@ -118,14 +118,22 @@ class Images:
         return self._learn(name, platform, resolved, f"registry {parse_reference(ref).name}")
 
     def named(self, image: NamedImage) -> Base:
-        """An image of the local store. Raises InputError for a damaged one."""
-        config = self._store.blobs.document(image.config_digest)
-        if config is None:
+        """An image of the local store. Raises InputError for one that is damaged or has just been removed."""
+        held = self._held(image.name, image.platform)
+        config = self._store.blobs.document(held.config_digest) if held is not None else None
+        if held is None or config is None:
             raise InputError(f"image {image.name} of the local store is damaged", hint="build or pull it again")
-        return self._named(image, parse_config(config))
+        return self._named(held, parse_config(config))
+
+    def _held(self, name: str, platform: str) -> NamedImage | None:
+        """The image of that name, pinned in the pass of the gate that finds it: no prune comes between the two."""
+        with self._store.gate.shared():
+            image = self._store.names.get(name, platform)
+            if image is not None:
+                self._store.lease.pin(image.keeps)
+        return image
 
     def _named(self, image: NamedImage, config: ImageConfig) -> Base:
-        self._store.lease.pin(image.keeps)
         kept = iter(image.keeps)  # the stack stands first (`outputs.keeps`)
         layers = ("" if diff_id == EMPTY_DIFF_ID else next(kept) for diff_id in config.rootfs.diff_ids)
         rows = tuple(
