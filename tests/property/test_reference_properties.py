@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from examples import examples
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from jettison.base.errors import InputError
@@ -20,6 +20,7 @@ DIGEST = st.sampled_from(["", "@sha256:" + "0123456789abcdef" * 4])
 @given(DOMAIN, st.lists(WORD, min_size=1, max_size=4), TAG, DIGEST)
 @settings(max_examples=examples(200))
 def test_all_forms_of_a_reference_name_the_same(domain: str, words: list[str], tag: str, digest: str) -> None:
+    assume(domain or len(words) == 1 or "." not in words[0])  # a first word with a dot is a host, with a host's letters
     reference = parse_reference(domain + "/".join(words) + tag + digest)
     assert parse_reference(str(reference)) == reference
     assert parse_reference(reference.familiar) == reference
