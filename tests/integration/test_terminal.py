@@ -46,7 +46,7 @@ def test_an_idle_build_prints_plain_lines(project: Project) -> None:
     terminal = start(project, *words)
     assert terminal.end() == 0
     assert "\x1b" not in terminal.text
-    assert [line.rpartition("  ")[2] for line in terminal.screen()[:3]] == ["cached", "cached", "cached"]
+    assert [line.rpartition("  ")[2] for line in terminal.screen()[:3]] == ["cached, definition"] * 3
     assert "app:latest" in terminal.screen()[-2]
 
 
