@@ -40,7 +40,7 @@ class RealWorld:
         directories = {"context": Directory(context)}
         secrets = Secrets(BuildRequest())
         binder = Binder(self.session, Materials(self.session, lambda _event: None), secrets, directories)
-        self.inputs = Inputs(self.session, images, binder, directories, {})
+        self.inputs = Inputs(self.session, images, directories, {}, secrets=secrets, binder=lambda: binder)
         self.executor = Executor(self.session, images, binder, None, {})
 
     def write(self, path: str, text: str) -> None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
+from functools import cache
+from typing import TYPE_CHECKING
 
-from jettison.app.bind import Binder
 from jettison.app.caches import Caches, check_caches
 from jettison.app.contexts import Contexts, Local
 from jettison.app.emit import Emitter, Listener
-from jettison.app.execute import Executor
 from jettison.app.findings import warnings_of
 from jettison.app.finish import NOTHING, Finisher, Made, Solved, check_outputs
 from jettison.app.images import Images
 from jettison.app.inputs import Inputs
+from jettison.app.late import LateExecutor
 from jettison.app.materials import Materials
-from jettison.app.needs import needs_of
 from jettison.app.options import check_entitlements, default_jobs, epoch_of, is_multiple, lower_options, platforms
 from jettison.app.records import Finished, build_record, new_build_id, write_record
 from jettison.app.request import BuildRequest, BuildResult
@@ -31,6 +31,10 @@ from jettison.record.model import BuildFinished, BuildRecord, BuildStarted, Warn
 from jettison.solve.ports import Cancel, Emit
 from jettison.solve.run import SolveOutcome, solve
 from jettison.syntax.parse import parse_dockerfile
+
+if TYPE_CHECKING:
+    from jettison.app.bind import Binder
+    from jettison.app.execute import Executor
 
 
 def build(request: BuildRequest, *, on_event: Listener | None = None, cancel: Cancel | None = None) -> BuildResult:
@@ -152,16 +156,21 @@ class _Build:
 
     def _solve(self, contexts: Contexts, caches: Caches, emit: Emit) -> SolveOutcome:
         directories = _directories(self._plans, contexts)
-        binder = Binder(self._session, self._materials, self._secrets, directories, caches.restore_mount)
-        inputs = Inputs(self._session, self._images, binder, directories, _ignores(self._plans, contexts))
-        needs = {} if self._request.cache_from else needs_of(self._plans)  # what a cache has may need no base
-        executor = Executor(self._session, self._images, binder, epoch_of(self._plans[0]), needs)
+
+        @cache
+        def binder() -> Binder:
+            from jettison.app.bind import Binder
+
+            return Binder(self._session, self._materials, self._secrets, directories, caches.restore_mount)
+
+        ignores = _ignores(self._plans, contexts)
+        inputs = Inputs(self._session, self._images, directories, ignores, secrets=self._secrets, binder=binder)
         try:
             return solve(
                 *self._plans,
                 cache=caches.results,
                 inputs=inputs,
-                executor=executor,
+                executor=LateExecutor(lambda: self._executor(binder())),
                 emit=emit,
                 cancel=self._session.cancel or _Never(),
                 jobs=self._request.jobs or default_jobs(),
@@ -171,6 +180,13 @@ class _Build:
             )
         finally:
             inputs.save()
+
+    def _executor(self, binder: Binder) -> Executor:
+        from jettison.app.execute import Executor
+        from jettison.app.needs import needs_of
+
+        needs = {} if self._request.cache_from else needs_of(self._plans)  # what a cache has may need no base
+        return Executor(self._session, self._images, binder, epoch_of(self._plans[0]), needs)
 
     def _finish(self, outcome: str, error: str = "", finished: Made = NOTHING) -> BuildRecord:
         duration = self._emit.elapsed_ms()

@@ -13,7 +13,7 @@ from jettison.app.request import BuildRequest
 from jettison.base.errors import InputError
 from jettison.base.span import Source
 from jettison.planning.ops import CONTEXT
-from jettison.sandbox.spec import Archive, Directory
+from jettison.sandbox.readable import Archive, Directory
 
 MAX_DOCKERFILE_BYTES = 16 << 20
 REMOTE_PREFIXES = ("http://", "https://", "git://", "ssh://", "git@", "github.com/")

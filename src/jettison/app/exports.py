@@ -10,7 +10,7 @@ import msgspec
 from jettison.app.images import blob_fact
 from jettison.app.materials import Materials, each
 from jettison.app.outputs import BuiltImage, BuiltLayer
-from jettison.app.request import OutputSpec
+from jettison.app.request import ARCHIVES, FILES, OutputSpec
 from jettison.app.session import Session
 from jettison.base.errors import InternalError
 from jettison.oci.documents import Descriptor
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from jettison.export.layout import ExportedImage, ExportedLayer
 
 STDOUT = 1
-ARCHIVES = ("oci", "docker")
-FILES = ("local", "tar")
 
 
 class Exporter:

@@ -29,7 +29,7 @@ from jettison.base.errors import InputError, UsageError
 from jettison.base.span import Source
 from jettison.planning.ops import GitOp, HttpOp
 from jettison.planning.remotes import go_bool
-from jettison.sandbox.spec import Archive, Directory
+from jettison.sandbox.readable import Archive, Directory
 
 SINGLE = "context"  # the name of a context that is one file from a server
 

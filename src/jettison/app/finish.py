@@ -7,12 +7,11 @@ import time
 import msgspec
 
 from jettison.app.emit import Emitter
-from jettison.app.exports import ARCHIVES, FILES, Exporter
 from jettison.app.images import Images
 from jettison.app.materials import Materials, each
 from jettison.app.options import has_inline_cache, is_multiple, platforms
 from jettison.app.outputs import HASH_ONLY, Assembler, BuiltImage, Inline, Packer, Packing
-from jettison.app.request import BuildRequest, OutputSpec
+from jettison.app.request import ARCHIVES, FILES, BuildRequest, OutputSpec
 from jettison.app.session import Session
 from jettison.base.digest import digest_of, is_digest
 from jettison.oci.image import index_bytes, manifest_bytes, manifest_descriptor, platform_of
@@ -72,7 +71,6 @@ class Finisher:
         self._materials = materials
         self._packer = Packer(session, materials)
         self._assembler = Assembler(session, self._packer, self._epoch)
-        self._exporter = Exporter(session, materials, self._epoch, several=self._several)
 
     def gather(self, solved: Solved) -> None:
         """Have here what the outputs need of layers that another machine made, or this one before it went down, while
@@ -152,10 +150,13 @@ class Finisher:
         return tuple(self._assembler.stack_alone(plan, solved.outcome.results) for plan in solved.plans)
 
     def _write(self, images: tuple[BuiltImage, ...], output: OutputSpec, tags: tuple[str, ...]) -> None:
+        from jettison.app.exports import Exporter
+
         names = tuple(str(parse_reference(name)) for name in output.names) or tags
+        exporter = Exporter(self._session, self._materials, self._epoch, several=self._several)
         began = time.monotonic()
         self._emit(ExportStarted(what=output.type))
-        what = self._exporter.export(images, output, names)
+        what = exporter.export(images, output, names)
         self._emit(ExportFinished(what=what, duration_ms=round((time.monotonic() - began) * 1000, 3)))
 
     def _name(self, images: tuple[BuiltImage, ...], names: tuple[str, ...]) -> None:

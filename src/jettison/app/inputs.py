@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from jettison.app.bind import Binder
 from jettison.app.contexts import Local
 from jettison.app.images import Images
 from jettison.app.session import Session
@@ -15,10 +15,13 @@ from jettison.base.span import Source
 from jettison.planning import ops
 from jettison.planning.graph import Step
 from jettison.record.model import KeyPart
-from jettison.sandbox import spec
+from jettison.sandbox.readable import Directory
 from jettison.solve.ports import Result
 
 if TYPE_CHECKING:
+    from jettison.app.bind import Binder
+    from jettison.app.secrets import Secrets
+    from jettison.sandbox.spec import AnyRequest
     from jettison.tree.view import View
 
 
@@ -29,13 +32,18 @@ class Inputs:
         self,
         session: Session,
         images: Images,
-        binder: Binder,
         directories: dict[str, Local],
         ignores: dict[str, Source],
+        *,
+        secrets: Secrets,
+        binder: Callable[[], Binder],
     ) -> None:
-        """`directories` are the local contexts by step id, `ignores` the ignore files of those that have one."""
+        """`directories` are the local contexts by step id, `ignores` the ignore files of those that have one. `binder`
+        gives what finds layer stacks, when one is first to be read.
+        """
         self._session = session
         self._images = images
+        self._secrets = secrets
         self._binder = binder
         self._directories = directories
         self._ignores = ignores
@@ -49,7 +57,7 @@ class Inputs:
         if isinstance(op, (ops.HttpOp, ops.GitOp)):
             from jettison.app.remote import identity
 
-            return identity(op, self._session, self._binder.secrets)
+            return identity(op, self._session, self._secrets)
         return ""
 
     def local_digest(self, step: Step, index: int) -> tuple[str, tuple[KeyPart, ...]]:
@@ -67,9 +75,11 @@ class Inputs:
 
     def stack_digest(self, step: Step, index: int, layers: tuple[str, ...]) -> str:
         """What a step reads of a layer stack."""
-        tree = self._binder.tree(Result(id="", layers=layers), step=step.id)
+        from jettison.sandbox.spec import DigestRequest
+
+        tree = self._binder().tree(Result(id="", layers=layers), step=step.id)
         try:
-            return self._digest(spec.DigestRequest(op=step.op, input=index, of=tree))
+            return self._digest(DigestRequest(op=step.op, input=index, of=tree))
         except JettisonError as error:
             from jettison.app.place import placed
 
@@ -80,7 +90,9 @@ class Inputs:
         known = self._session.store.layers.get(layer)
         if known is not None and known.content_digest:
             return known.content_digest
-        digest = self._digest(spec.SnapshotDigestRequest(snapshot=self._session.store.snapshot_path(layer)))
+        from jettison.sandbox.spec import SnapshotDigestRequest
+
+        digest = self._digest(SnapshotDigestRequest(snapshot=self._session.store.snapshot_path(layer)))
         self._session.store.layers.learn(layer, content_digest=digest)
         return digest
 
@@ -89,20 +101,22 @@ class Inputs:
         for index in self._stamps.values():
             index.save()
 
-    def _digest(self, request: spec.AnyRequest) -> str:
+    def _digest(self, request: AnyRequest) -> str:
+        from jettison.sandbox.spec import Digested
+
         reply = self._session.keeper().ask(request, cancel=self._session.cancel)
-        if not isinstance(reply, spec.Digested):
+        if not isinstance(reply, Digested):
             raise InternalError(f"the keeper answered {type(reply).__name__}")
         return reply.digest
 
     def _local(self, local: Local) -> tuple[View, StampIndex | None]:
         from jettison.tree.view import ArchiveView, DirectoryView
 
-        if isinstance(local, spec.Directory):
+        if isinstance(local, Directory):
             return DirectoryView(local.root, local.ignore), self._index(local)
         return ArchiveView((local.snapshot,)), None
 
-    def _index(self, directory: spec.Directory) -> StampIndex:
+    def _index(self, directory: Directory) -> StampIndex:
         with self._lock:
             if directory.root not in self._stamps:
                 self._stamps[directory.root] = StampIndex(self._session.store.stamps, directory.root)

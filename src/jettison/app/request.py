@@ -26,6 +26,10 @@ class SshAgent(msgspec.Struct, frozen=True, kw_only=True):
     paths: tuple[str, ...] = ()
 
 
+ARCHIVES = ("oci", "docker")  # types of outputs that have layers
+FILES = ("local", "tar")  # types of outputs that are plain files
+
+
 class OutputSpec(msgspec.Struct, frozen=True, kw_only=True):
     """`-o`: where the result goes.
 

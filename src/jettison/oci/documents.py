@@ -3,7 +3,7 @@
 Received documents keep their raw bytes beside the decoded value: a digest is of bytes, never of a re-encoding.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations`: msgspec would compile every annotation's text again at each start.
 
 from typing import Any
 

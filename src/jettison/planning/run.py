@@ -5,8 +5,7 @@ from __future__ import annotations
 from jettison.planning import history
 from jettison.planning.copy import shown_command
 from jettison.planning.faults import FaultError
-from jettison.planning.mounts import MountReader
-from jettison.planning.ops import RunFile, RunOnly, RunOp
+from jettison.planning.ops import AnyMount, RunFile, RunOnly, RunOp
 from jettison.planning.stage import Stage, Work
 from jettison.syntax.heredoc import lone_mark
 from jettison.syntax.nodes import Command, ExecForm, Run, ShellForm
@@ -20,12 +19,11 @@ def lower_run(work: Work, stage: Stage, node: Run) -> Stage:
     if node.devices:
         hint = "devices of the host are not given to steps; leave --device out"
         raise FaultError("RUN --device is not supported", node.span, hint)
-    reader = MountReader(work=work, stage=stage, words=work.words(stage, node.span))
     args, files = arguments(node.command, stage.shell)
     if not args:
         raise FaultError("arguments are required", node.span, "name a command between the brackets")
-    mounts = reader.read(node.mounts)
-    emptied = tuple(dict.fromkeys(reader.owned)) if stage.ignore_cache else ()  # reference §1.8
+    mounts, inputs, owned = _mounts(work, stage, node)
+    emptied = tuple(dict.fromkeys(owned)) if stage.ignore_cache else ()  # reference §1.8
     op = RunOp(
         args=args,
         env=tuple(stage.environ.items()),
@@ -40,10 +38,20 @@ def lower_run(work: Work, stage: Stage, node: Run) -> Stage:
         extra_hosts=work.options.extra_hosts,
         run_only=RunOnly(proxy_env=work.proxies, ignore_cache=stage.ignore_cache, emptied=emptied),
     )
-    after = work.extend(stage, op, tuple(reader.inputs), display(node), node.span)
+    after = work.extend(stage, op, inputs, display(node), node.span)
     declared = [(name, stage.environ.get(name, value or "")) for name, value in stage.args]
     text = history.run_text(args, declared)
     return after.but(history=(*after.history, history.layer(text, after.tree)))
+
+
+def _mounts(work: Work, stage: Stage, node: Run) -> tuple[tuple[AnyMount, ...], tuple[str, ...], tuple[str, ...]]:
+    """The mounts, the steps that they read, and the ids of caches with an owner or a mode."""
+    if not node.mounts:
+        return (), (), ()
+    from jettison.planning.mounts import MountReader
+
+    reader = MountReader(work=work, stage=stage, words=work.words(stage, node.span))
+    return reader.read(node.mounts), tuple(reader.inputs), tuple(reader.owned)
 
 
 def hostname(work: Work) -> str:

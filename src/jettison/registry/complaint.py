@@ -12,8 +12,7 @@ import msgspec
 from jettison.base.errors import NetworkError
 from jettison.registry.config import INSECURE_VARIABLE, MIRRORS_VARIABLE
 from jettison.registry.exchange import Failed, Response
-
-MAX_SHOWN = 300
+from jettison.registry.shown import shown
 
 _FAILURES = {
     "dns": "its name cannot be resolved",
@@ -124,9 +123,3 @@ def server_words(answer: Response) -> str:
         return ""
     words = [": ".join(str(part) for part in (fault.code, fault.message) if part) for fault in faults[:3]]
     return shown("; ".join(word for word in words if word))
-
-
-def shown(text: str) -> str:
-    """A server's text as a message may show it: one line, printable, short."""
-    line = " ".join("".join(char if char.isprintable() else " " for char in text[: 4 * MAX_SHOWN]).split())
-    return line if len(line) <= MAX_SHOWN else line[: MAX_SHOWN - 1] + "…"

@@ -16,10 +16,10 @@ from contextlib import contextmanager
 import msgspec
 
 from jettison.base.errors import HostError, InputError, NetworkError
-from jettison.registry.complaint import shown
 from jettison.registry.config import authority
 from jettison.registry.exchange import redacted
 from jettison.registry.gitrun import GitFailed, Runner
+from jettison.registry.shown import shown
 from jettison.registry.source import Cancel
 
 PROTOCOLS = "http:https:ssh:git"

@@ -10,7 +10,7 @@ from jettison.oci.documents import CONFIG, DOCKER_CONFIG, MANIFEST, Descriptor, 
 from jettison.oci.image import platform_of
 from jettison.oci.parse import parse_config
 from jettison.oci.platform import acceptable, format_platform
-from jettison.registry.complaint import shown
+from jettison.registry.shown import shown
 from jettison.registry.source import OnProgress, ResolvedManifest, Restartable, Sink, Summing
 
 MAX_NESTING = 3  # an index in an index is legal; deeper ones are a trap

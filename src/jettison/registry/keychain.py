@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from jettison.base.errors import InputError
 from jettison.registry.auth import parse_helper_answer
-from jettison.registry.complaint import shown
 from jettison.registry.exchange import Credential
+from jettison.registry.shown import shown
 
 TIMEOUT_S = 60
 _NONE = ("credentials not found", "no credentials")

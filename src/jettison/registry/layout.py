@@ -16,7 +16,6 @@ from jettison.oci.documents import Descriptor, Index, Manifest, Platform
 from jettison.oci.parse import MAX_CONFIG_BYTES, MAX_DOCUMENT_BYTES, parse_image, parse_index
 from jettison.oci.platform import choose
 from jettison.oci.reference import DEFAULT_TAG
-from jettison.registry.complaint import shown
 from jettison.registry.image import (
     MAX_NESTING,
     Document,
@@ -26,7 +25,7 @@ from jettison.registry.image import (
     is_attestation,
     no_platform,
 )
-from jettison.registry.saved import saved_blob, saved_image
+from jettison.registry.shown import shown
 from jettison.registry.source import Cancel, OnProgress, ResolvedManifest, Sink
 
 PREFIX = "oci-layout://"
@@ -75,7 +74,11 @@ class Layout:
         if at and not is_digest(digest):
             hint = "a digest is sha256: and 64 lower-case hex digits"
             raise InputError(f"{self.directory}: not a digest: {digest!r}", hint=hint)
-        return _resolve(self, tag, digest, platform) if self.is_oci else saved_image(self, tag)
+        if self.is_oci:
+            return _resolve(self, tag, digest, platform)
+        from jettison.registry.saved import saved_image
+
+        return saved_image(self, tag)
 
     def fetch_blob(
         self,
@@ -132,6 +135,8 @@ class Layout:
         """The blob of a digest, unchecked."""
         if self.is_oci:
             return self.open(f"blobs/sha256/{hex_of(digest)}")
+        from jettison.registry.saved import saved_blob
+
         return self.open(saved_blob(self, digest))
 
     def document(self, digest: str, limit: int, size: int | None = None) -> bytes:

@@ -1,7 +1,7 @@
 """What the keeper is asked: frozen requests and replies, one pair a kind of work. Plain data, framed as msgpack.
 
 Paths here are absolute paths of this machine; they are made by the store just before a request is sent, and stand in no
-key and no record. A `Tree` is the layer stack of a step: snapshot directories (head, manifest, files/), bottom first.
+key and no record.
 """
 
 from __future__ import annotations
@@ -9,39 +9,15 @@ from __future__ import annotations
 import msgspec
 
 from jettison.planning.ops import AnyOp, RunFile
+from jettison.sandbox import readable
 from jettison.sandbox.tier import Tier, TierReport
 
 MAX_OUTPUT_BYTES = 16 * 1024  # of one piece of a step's output
 
-
-class Tree(msgspec.Struct, frozen=True, tag=True):
-    """A layer stack: snapshot directories, bottom first."""
-
-    snapshots: tuple[str, ...]
-
-
-class Directory(msgspec.Struct, frozen=True, tag=True):
-    """A directory of the user (a build context): every owner is 0:0, and what `ignore` matches is not there."""
-
-    root: str
-    ignore: tuple[str, ...] = ()
-
-
-class Archive(msgspec.Struct, frozen=True, tag=True):
-    """What was unpacked of a context that came as an archive: a snapshot whose files belong to the driver's user.
-
-    Owners, modes, devices and attributes stand in its manifest alone (`tree.disk.BytesAlone`).
-    """
-
-    snapshot: str
-
-    @property
-    def ignore(self) -> tuple[str, ...]:
-        """No ignore file applies (reference §1.10)."""
-        return ()
-
-
-Readable = Tree | Directory | Archive
+Tree = readable.Tree
+Directory = readable.Directory
+Archive = readable.Archive
+Readable = readable.Readable
 
 
 class Request(msgspec.Struct, frozen=True, tag=True, kw_only=True):

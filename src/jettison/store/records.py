@@ -22,9 +22,6 @@ class BuildRow(msgspec.Struct, frozen=True, kw_only=True):
     target: str = ""
 
 
-_row = msgspec.json.Decoder(BuildRow)
-
-
 class Records:
     """The records of the newest 200 builds, as their bytes. Ids sort by time."""
 
@@ -74,6 +71,6 @@ class Records:
 
     def _row(self, build_id: str) -> BuildRow | None:
         try:
-            return _row.decode(self.read(build_id))
+            return msgspec.json.decode(self.read(build_id), type=BuildRow)
         except (InputError, msgspec.DecodeError):  # another build has just removed it, or somebody put a file there
             return None

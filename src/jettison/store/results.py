@@ -1,6 +1,6 @@
 """Results by key, and earlier results of an op or at a site: the queries behind the solver's ResultCache."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: msgspec would compile every annotation's text again at each start.
 
 import time
 import zlib

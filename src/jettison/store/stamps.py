@@ -1,6 +1,6 @@
 """Digests of context files by their stamps, so that an unchanged file is not read again. One value a root."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: msgspec would compile every annotation's text again at each start.
 
 import time
 

@@ -11,5 +11,8 @@ SPACES = (
 # The same inside a regular expression's brackets.
 SPACE_CLASS = r"\t\n\v\f\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 
+# One of them, as an expression: \s is Python's. It is compiled ten times as fast as a class of many high characters.
+SPACE = r"[^\S\x1c-\x1f]"
+
 # What separates a keyword from its arguments, and the words of FROM, EXPOSE, COPY: ASCII blanks alone.
 BLANK_CLASS = r"\t\v\f\r "

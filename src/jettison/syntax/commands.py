@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from jettison.syntax.blanks import SPACE_CLASS
+from jettison.syntax.blanks import SPACE, SPACE_CLASS
 from jettison.syntax.durations import parse_duration
 from jettison.syntax.fields import split_fields
 from jettison.syntax.flags import STRING, STRINGS, Flags, Table
@@ -38,7 +38,7 @@ _HEALTH_FLAGS: Table = {
     "start-interval": STRING,
     "retries": STRING,
 }
-_FIRST = lazy(rf"([^{SPACE_CLASS}]*)[{SPACE_CLASS}]*")
+_FIRST = lazy(rf"([^{SPACE_CLASS}]*){SPACE}*")
 _VARIABLE = lazy(r"\$.", re.DOTALL)
 _INTEGER = lazy(r"[+-]?[0-9]{1,18}\Z")
 

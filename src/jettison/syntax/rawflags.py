@@ -10,10 +10,10 @@ import re
 
 import msgspec
 
-from jettison.syntax.blanks import SPACE_CLASS
+from jettison.syntax.blanks import SPACE, SPACE_CLASS
 from jettison.syntax.regex import lazy
 
-_SPACES = lazy(f"[{SPACE_CLASS}]*")
+_SPACES = lazy(f"{SPACE}*")
 _FLAG = lazy(
     rf"--(?:[^{SPACE_CLASS}'\"\\]++|\\.|\\\Z|'(?:[^'\\]++|\\.)*+(?:'|\\?\Z)|\"(?:[^\"\\]++|\\.)*+(?:\"|\\?\Z))*+",
     re.DOTALL,

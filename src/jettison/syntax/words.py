@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from jettison.syntax import patterns
-from jettison.syntax.blanks import SPACE_CLASS
+from jettison.syntax.blanks import SPACE
 from jettison.syntax.quoting import quoted
 from jettison.syntax.regex import lazy
 
@@ -22,7 +22,7 @@ _PLAIN = {escape: lazy(rf"[^$'\"{re.escape(escape)}]+") for escape in "\\`"}
 _IN_QUOTES = {escape: lazy(rf"[^$\"{re.escape(escape)}]+") for escape in "\\`"}
 _SPECIAL = {escape: lazy(rf"[$'\"{re.escape(escape)}]") for escape in "\\`"}
 _NAME = lazy(r"[0-9]+|[@*#?\-$!]|[^\W\d]\w*")
-_BLANKS = lazy(f"[{SPACE_CLASS}]+")
+_BLANKS = lazy(f"{SPACE}+")
 
 
 class ExpansionError(ValueError):

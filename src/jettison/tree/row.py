@@ -1,6 +1,6 @@
 """A row: one path of a tree as a value. What manifests, views, keys and layers are made of (mechanisms: a snapshot)."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: msgspec would compile every annotation's text again at each start.
 
 import msgspec
 

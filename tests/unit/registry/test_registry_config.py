@@ -6,10 +6,11 @@ import pytest
 
 from jettison.base.errors import InputError
 from jettison.registry.challenge import Challenge, parse_challenges, parse_token
-from jettison.registry.complaint import server_words, shown
+from jettison.registry.complaint import server_words
 from jettison.registry.config import RegistryConfig, endpoints, is_local, load_config
 from jettison.registry.exchange import Response, redacted
 from jettison.registry.proxy import proxy_for
+from jettison.registry.shown import shown
 
 
 def load(tmp_path, text: str | None = None, **variables: str) -> RegistryConfig:
