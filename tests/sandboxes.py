@@ -19,6 +19,7 @@ import pytest
 from jettison.base import errors
 from jettison.sandbox import spec
 from jettison.sandbox.frames import Reader, send
+from jettison.tree.manifest import Head, write_head
 from keeper_driver import Told
 from users import PYTHON, ROOT, User, ordinary_user
 
@@ -153,13 +154,21 @@ class Sandbox:
 
 
 def busybox(folder: str) -> str:
-    """A snapshot's directory in `folder` that holds nothing but busybox, and no manifest: a RUN needs none."""
-    files = os.path.join(folder, "base", "files")
-    os.makedirs(os.path.join(files, "bin"))
+    """A snapshot's directory in `folder` that holds nothing but busybox."""
+    files = bare(os.path.join(folder, "base"))
+    os.mkdir(os.path.join(files, "bin"))
     shutil.copy("/bin/busybox", os.path.join(files, "bin", "busybox"))
     for name in APPLETS.split():
         os.symlink("busybox", os.path.join(files, "bin", name))
     return os.path.dirname(files)
+
+
+def bare(snapshot: str) -> str:
+    """Make an empty snapshot at that path, without a manifest, since a RUN needs none; the directory of its files."""
+    files = os.path.join(snapshot, "files")
+    os.makedirs(files)
+    write_head(snapshot, Head())
+    return files
 
 
 def library(user: User | None) -> str:

@@ -89,6 +89,43 @@ def test_a_base_that_nothing_stands_on_is_not_fetched(project: Project, registry
     assert stored(project) == []
 
 
+def test_links_alone_need_nothing_of_a_base(project: Project, registry: str) -> None:
+    push(assemble.base("busybox"), f"{registry}/base")
+    project.files(Dockerfile=f"FROM {registry}/base\nCOPY --link file /bin/made\n", file="new\n")
+    project.build("--tag=app").ok()
+    assert stored(project) == []
+    image = project.image()
+    assert stored(project) == []
+    assert image.file("bin/made") == b"new\n"
+    assert "bin/busybox" in image.tree()
+    project.jettison("run", "app", "cat", "/bin/made").ok()
+
+
+def test_a_link_says_nothing_of_the_root(project: Project) -> None:
+    project.base()
+    project.files(
+        Dockerfile="""\
+FROM busybox AS odd
+RUN chmod 1751 /
+
+FROM odd AS linked
+COPY --link file /a/made
+
+FROM linked AS untouched
+RUN true
+
+FROM linked
+COPY --link file /b/made
+RUN --mount=type=bind,from=linked,target=/mnt,readonly --mount=type=bind,from=untouched,target=/media,rw \\
+    stat -c %a / /mnt /media > /seen
+""",
+        file="new\n",
+    )
+    image = project.image()
+    assert image.file("seen") == b"1751\n" * 3
+    assert [member.path for member in images.members(image.layers[-1])] == ["seen"]
+
+
 def test_a_base_is_fetched_in_its_own_step(project: Project, registry: str) -> None:
     push(assemble.base("busybox"), f"{registry}/base")
     project.files(Dockerfile=f"FROM {registry}/base\nRUN true\nRUN exit 3\n")

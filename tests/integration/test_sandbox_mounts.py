@@ -8,7 +8,7 @@ from jettison.base.errors import InputError
 from jettison.planning.ops import RunFile
 from jettison.sandbox import spec
 from jettison.tree.manifest import read_rows
-from sandboxes import Sandbox, ordinary_user, sandbox
+from sandboxes import Sandbox, bare, ordinary_user, sandbox
 
 __all__ = ["ordinary_user", "sandbox"]
 pytestmark = pytest.mark.root
@@ -192,8 +192,7 @@ def test_resolv_conf_of_the_image_is_covered_and_kept(sandbox: Sandbox) -> None:
 
 def test_the_images_own_proc_may_be_no_symlink(sandbox: Sandbox) -> None:
     layer = sandbox.path("layer")
-    os.makedirs(os.path.join(layer, "files"))
-    os.symlink("/etc", os.path.join(layer, "files", "proc"))
+    os.symlink("/etc", os.path.join(bare(layer), "proc"))
     if sandbox.user:
         sandbox.user.own(layer)
     with pytest.raises(InputError, match="/proc of the image is not a directory"):

@@ -9,7 +9,7 @@ from jettison.sandbox import spec
 from jettison.tree.content import snapshot_digest
 from jettison.tree.manifest import read_head, read_rows
 from jettison.tree.row import Row, with_digest
-from sandboxes import Sandbox, ordinary_user, sandbox
+from sandboxes import Sandbox, bare, ordinary_user, sandbox
 
 __all__ = ["ordinary_user", "sandbox"]
 pytestmark = pytest.mark.root
@@ -198,9 +198,9 @@ def test_a_stack_of_130_layers(sandbox: Sandbox) -> None:
     layers = []
     for number in range(130):
         layers.append(sandbox.path("layer"))
-        os.makedirs(os.path.join(layers[-1], "files"))
+        files = bare(layers[-1])
         for name in (f"f{number}", "last"):
-            with open(os.path.join(layers[-1], "files", name), "w", encoding="ascii") as file:
+            with open(os.path.join(files, name), "w", encoding="ascii") as file:
                 file.write(f"{number}\n")
         if sandbox.user:
             sandbox.user.own(layers[-1])

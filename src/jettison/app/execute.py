@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 from jettison.app.bind import Binder
 from jettison.app.images import Images
-from jettison.app.needs import looks_up_names
+from jettison.app.needs import looks_up_names, stands_alone
 from jettison.app.session import Session
 from jettison.base.errors import MAKE_ROOM, InternalError, JettisonError, StepError
 from jettison.planning import ops
@@ -83,14 +83,19 @@ class Executor:
 
     def _copy(self, step: Step, op: ops.AnyOp, inputs: Inputs, cancel: Cancel) -> tuple[str, ...]:
         readables = tuple(self._binder.readable(step, index, inputs) for index in range(1, len(inputs)))
-        tree = self._binder.tree(inputs[0], files=looks_up_names(op), step=step.id)
-
+        tree = self._destination(step, op, inputs)
         earlier = self._earlier(op) if any(isinstance(each, spec.Directory) for each in readables) else None
 
         def request(out: str) -> spec.CopyRequest:
             return spec.CopyRequest(op=op, tree=tree, inputs=readables, out=out, epoch=self._epoch, earlier=earlier)
 
         return self._commit(request, cancel)
+
+    def _destination(self, step: Step, op: ops.AnyOp, inputs: Inputs) -> spec.Tree:
+        """What a copy looks up where it writes to."""
+        if stands_alone(op):
+            return spec.Tree(())
+        return self._binder.tree(inputs[0], files=looks_up_names(op), step=step.id)
 
     def _earlier(self, op: ops.AnyOp) -> tuple[str, ...]:
         """The snapshots that earlier copies like this one left, of whatever context."""

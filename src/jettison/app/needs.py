@@ -34,7 +34,14 @@ def looks_up_names(op: ops.AnyOp) -> bool:
     return bool(text) and needs_names(text or "")
 
 
+def stands_alone(op: ops.AnyOp) -> bool:
+    """Whether nothing is read of the tree that a step writes to (COPY --link)."""
+    return isinstance(op, ops.CopyOp) and op.stands_alone
+
+
 def _reads(step: Step) -> Iterator[tuple[str, bool]]:
-    """The inputs of a step, and whether it reads their files."""
+    """The inputs that a step reads, and whether it reads their files."""
     for index, name in enumerate(step.inputs):
+        if index == 0 and stands_alone(step.op):
+            continue
         yield name, index > 0 or isinstance(step.op, ops.RunOp) or looks_up_names(step.op)

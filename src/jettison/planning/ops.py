@@ -94,6 +94,11 @@ class CopyOp(Op, frozen=True, kw_only=True):
     excludes: tuple[str, ...] = ()
     add: bool = False
 
+    @property
+    def stands_alone(self) -> bool:
+        """Whether nothing of the tree that it writes to is read: --link, which --chmod turns off (reference §1.6)."""
+        return self.link and not self.chmod
+
 
 class MkdirOp(Op, frozen=True, kw_only=True):
     """WORKDIR: `path` and its missing parents, 0755, owned by `user` (text of USER, "" for 0:0).

@@ -16,6 +16,7 @@ from jettison.sandbox import agent, mount, spec, syscalls
 from jettison.sandbox.mountpoints import Mountpoints
 from jettison.sandbox.storage import remove_tree
 from jettison.sandbox.syscalls import MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY
+from jettison.tree.manifest import read_head
 
 Flatten = Callable[[spec.Readable, str, str], str]
 _MAX_LINKS = 40  # the kernel's own limit
@@ -165,11 +166,12 @@ def _tree(bound: spec.BoundTree, directory: str, namespace: str) -> str:
     names = {name: os.path.join(directory, name) for name in ("empty", "upper", "work", "root")}
     for path in names.values():
         os.makedirs(path)
-    if bound.of.snapshots:
-        copy_root(os.path.join(bound.of.snapshots[-1], "files"), names["upper"])
+    lowers = lowers_of(bound.of.snapshots, os.path.join(directory, "crown"))
+    if lowers:
+        copy_root(lowers[-1], names["upper"])
     mount.overlay(
         mount.Overlay(
-            lowers=(names["empty"], *(os.path.join(path, "files") for path in bound.of.snapshots)),
+            lowers=(names["empty"], *lowers),
             upper="" if bound.readonly else names["upper"],
             work=names["work"],
             namespace=namespace,
@@ -179,6 +181,21 @@ def _tree(bound: spec.BoundTree, directory: str, namespace: str) -> str:
         names["root"],
     )
     return resolve(names["root"], bound.source)
+
+
+def lowers_of(snapshots: Sequence[str], crown: str) -> tuple[str, ...]:
+    """The directories of a stack as an overlay takes them, bottom first: its root shows owner, mode and time of the
+    last. Where the last snapshot says nothing of the root, an empty directory that does is made at `crown`.
+    """
+    lowers = tuple(os.path.join(path, "files") for path in snapshots)
+    known = len(snapshots)
+    while known and read_head(snapshots[known - 1]).alone:
+        known -= 1
+    if known in (0, len(snapshots)):
+        return lowers
+    os.mkdir(crown)
+    copy_root(lowers[known - 1], crown)
+    return (*lowers, crown)
 
 
 def copy_root(source: str, target: str) -> None:

@@ -8,7 +8,7 @@ import socket
 
 from jettison.base.errors import HostError, InternalError
 from jettison.sandbox import launch, mount, processes, spec, syscalls
-from jettison.sandbox.bound import OnDisk, copy_root, ordered
+from jettison.sandbox.bound import OnDisk, copy_root, lowers_of, ordered
 from jettison.sandbox.desk import Desk, Relayed
 from jettison.sandbox.files import flatten, head_of
 from jettison.sandbox.frames import Reader
@@ -43,7 +43,7 @@ class _Step:
             os.path.join(request.scratch, name) for name in ("work", "mounts", "snapshot")
         )
         self._upper = os.path.join(self._snapshot, "files")
-        self._lowers = tuple(os.path.join(path, "files") for path in request.tree.snapshots)
+        self._lowers = lowers_of(request.tree.snapshots, os.path.join(request.scratch, "crown"))
 
     def run(self) -> spec.Reply:
         for path in (self._work, self._mounts_at, self._snapshot, self._upper):

@@ -28,8 +28,8 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     """What a snapshot is, beside its rows.
 
     `tier` and the id maps (inside, outside, count) say who wrote `files/`; empty maps: the ids on disk are the ids.
-    `files` False: there are rows and no bytes. `unpacked`: a layer that was not made here. `created_s` is seconds since
-    the epoch.
+    `files` False: there are rows and no bytes. `unpacked`: a layer that was not made here. `alone`: it was made on
+    nothing, and what it implies of the root says nothing of any. `created_s` is seconds since the epoch.
     """
 
     store_version: int = STORE_VERSION
@@ -39,6 +39,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     created_s: int = 0
     files: bool = True
     unpacked: bool = False
+    alone: bool = False
 
 
 _rows_encoder = msgspec.msgpack.Encoder()

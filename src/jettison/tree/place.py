@@ -43,9 +43,7 @@ def place_copy(
     `now_ns` is the time of the directories that it makes by itself; `scratch`, which need not exist, is where archives
     are extracted. [] when nothing is to be done. Raises InputError in the reference's words.
     """
-    linked = op.link and not op.chmod  # reference §1.6: --link is silently ignored beside --chmod
-    tree = StackView(()) if linked else base
-    placing = _Placing(op, tree, now_ns, unarchive, scratch)
+    placing = _Placing(op, StackView(()) if op.stands_alone else base, now_ns, unarchive, scratch)
     for source in op.sources:
         if source.inline is not None:
             placing.put_inline(source.inline)

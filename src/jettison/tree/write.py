@@ -58,7 +58,8 @@ def copy_step(
 
     Raises InputError, HostError, OSError; nothing is then left at `out`.
     """
-    base = StackView(tree)
+    alone = isinstance(op, CopyOp) and op.stands_alone
+    base = StackView(() if alone else tree)
     began_ns = clock()
     now_ns = began_ns if epoch is None else epoch * _NS
     os.mkdir(out, 0o700)
@@ -71,7 +72,7 @@ def copy_step(
             placements = place_copy(op, base, inputs, now_ns=now_ns, unarchive=unarchive, scratch=scratch)
         if not placements:
             return Copied(changed=False)
-        copied = _commit(placements, base, inputs, out, disk, head, workers, earlier, began_ns)
+        copied = _commit(placements, base, inputs, out, disk, head, workers, earlier, began_ns, alone=alone)
         _remove(scratch)
         done = True
     finally:
@@ -90,6 +91,8 @@ def _commit(  # noqa: PLR0917 - the parts of a snapshot
     workers: int,
     earlier: Sequence[str] | None,
     began_ns: int,
+    *,
+    alone: bool,
 ) -> Copied:
     files = f"{out}/files"
     os.mkdir(files, 0o700)
@@ -100,7 +103,7 @@ def _commit(  # noqa: PLR0917 - the parts of a snapshot
     rows = write_rows(out, made.rows)
     if root:
         write_sources(out, root, made.sources, began_ns)
-    write_head(out, head)
+    write_head(out, msgspec.structs.replace(head, alone=alone and rows[0].implied))
     written = [row for row in rows if row.type == FILE]
     return Copied(
         changed=True,
