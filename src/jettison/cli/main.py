@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from typing import NoReturn
+
+TYPE_CHECKING = False  # typing comes later, when the collector has been told that there is hardly any garbage
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
 
 COMMANDS = {
     "build": "build an image from a Dockerfile",

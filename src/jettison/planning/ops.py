@@ -4,7 +4,7 @@ An op names what it reads by step id (`Step.inputs`), never by live object or pa
 groups stay text: they are looked up in the tree when the step runs.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations`: msgspec would compile every annotation's text again at each start.
 
 import msgspec
 

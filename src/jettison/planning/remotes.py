@@ -59,6 +59,8 @@ def is_remote(text: str) -> bool:
 
 
 def _is_git(text: str) -> bool:
+    if "://" not in text and "@" not in text:
+        return False  # nearly all: for them no expression need be compiled
     scheme = _SCHEME.match(text)
     if scheme is None:
         return not text.startswith(("./", "../", "/")) and _SCP.fullmatch(text) is not None

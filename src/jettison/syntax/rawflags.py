@@ -10,12 +10,13 @@ import re
 
 import msgspec
 
-from jettison.syntax.blanks import SPACE, SPACE_CLASS
+from jettison.syntax.blanks import SPACE
 from jettison.syntax.regex import lazy
 
 _SPACES = lazy(f"{SPACE}*")
+# U+001C to U+001F are blanks for Python, and for Go none.
 _FLAG = lazy(
-    rf"--(?:[^{SPACE_CLASS}'\"\\]++|\\.|\\\Z|'(?:[^'\\]++|\\.)*+(?:'|\\?\Z)|\"(?:[^\"\\]++|\\.)*+(?:\"|\\?\Z))*+",
+    r"--(?:[^\s'\"\\]++|[\x1c-\x1f]++|\\.|\\\Z|'(?:[^'\\]++|\\.)*+(?:'|\\?\Z)|\"(?:[^\"\\]++|\\.)*+(?:\"|\\?\Z))*+",
     re.DOTALL,
 )
 _QUOTING = lazy(r"\\(.)|['\"\\]", re.DOTALL)

@@ -6,7 +6,7 @@ The same answers are used to copy and to make a step's content key, so that a ke
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -28,7 +28,7 @@ class Match(msgspec.Struct, frozen=True):
     row: Row
 
 
-class Found(NamedTuple):
+class Found(msgspec.Struct, frozen=True, gc=False):
     """One row below a directory that is taken. `below` is its path from there. `bridge`: it was left out, and is there
     for something below it that was not.
     """
@@ -38,7 +38,7 @@ class Found(NamedTuple):
     bridge: bool
 
 
-class Child(NamedTuple, Generic[T]):
+class Child(msgspec.Struct, Generic[T], frozen=True, gc=False):
     """One thing directly below a directory, as a walk sees it: its path, and whatever it is `of`."""
 
     path: str

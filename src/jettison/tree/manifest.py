@@ -4,7 +4,7 @@ The manifest is a magic, a flag byte, the SHA-256 of the rest, and the rows as o
 UTF-8 are held as latin-1 behind a NUL, which no name can hold; the flag says whether there are any.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations`: msgspec would compile every annotation's text again at each start.
 
 import os
 from collections.abc import Iterable
