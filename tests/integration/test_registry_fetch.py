@@ -14,13 +14,8 @@ from fakes.registry import sha
 from fakes.servers import Answer, Said, Server, certificate
 from jettison.base.errors import Cancelled, HostError, InputError, NetworkError
 from jettison.registry.config import Patience
-from jettison.registry.fetch import (
-    HttpIdentity,
-    fetch_http,
-    http_authorization,
-    http_identity,
-    http_secret_ids,
-)
+from jettison.registry.download import http_secret_ids
+from jettison.registry.fetch import HttpIdentity, fetch_http, http_authorization, http_identity
 
 BRISK = Patience(connect_s=5, read_s=5, wait_factor=0.001)
 DATA = bytes(range(256)) * 4096
@@ -166,8 +161,18 @@ def test_a_file_that_changes_while_it_is_fetched_is_fetched_anew(tmp_path) -> No
 def test_what_a_server_refuses(tmp_path, status: int, words: str) -> None:
     with Server(lambda _: Answer(status)) as server, pytest.raises(NetworkError, match=words) as caught:
         fetch(server, tmp_path, "/x?token=secret")
-    assert "secret" not in str(caught.value)
+    assert "token=secret" not in str(caught.value)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("login", "words"), [("", "it needs a login"), ("Bearer old", "the login was refused")], ids=("none", "refused")
+)
+def test_a_file_that_needs_a_login_names_the_secret_that_gives_it(tmp_path, login: str, words: str) -> None:
+    with Server(lambda _: Answer(401)) as server, pytest.raises(NetworkError, match=words) as caught:
+        fetch(server, tmp_path, authorization=login)
+    host = server.url.partition("//")[2]
+    assert caught.value.hint == f"--secret id=HTTP_AUTH_TOKEN_{host},env=NAME gives the token for this server"
 
 
 def test_certificates_are_checked_on_this_machine_too(tmp_path) -> None:

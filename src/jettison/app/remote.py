@@ -11,13 +11,8 @@ from jettison.base.digest import digest_of
 from jettison.base.errors import InputError
 from jettison.planning.ops import GitOp, HttpOp
 from jettison.planning.remotes import git_source, is_http, url_filename
-from jettison.registry.fetch import (
-    HttpIdentity,
-    fetch_http,
-    http_authorization,
-    http_identity,
-    http_secret_ids,
-)
+from jettison.registry.download import http_secret_ids
+from jettison.registry.fetch import HttpIdentity, fetch_http, http_authorization, http_identity
 from jettison.solve.ports import Cancel
 from jettison.store.remotes import RemoteFact
 

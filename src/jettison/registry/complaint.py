@@ -29,14 +29,15 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """The circumstances of a request, for messages: what was wanted, of whom, logged in how.
 
     `what` is a reference or a blob of one, `host` the server, `login` its name for `docker login`, `origin` where a
-    credential was looked for ("" as long as nobody asked), `offline_hint` what to do without a network. `writes`:
-    something was to be stored there.
+    credential was looked for ("" as long as nobody asked), `secret` the id of the build secret that logs in where
+    `docker login` has no say, `offline_hint` what to do without a network. `writes`: something was to be stored there.
     """
 
     what: str
     host: str
     login: str = ""
     origin: str = ""
+    secret: str = ""
     logged_in: bool = False
     offline_hint: str = ""
     writes: bool = False
@@ -81,6 +82,9 @@ def offline_hint(name: str) -> str:
 
 def _explained(asked: Asked, answer: Response, said: str) -> tuple[str, str | None]:
     match answer.status:
+        case 401 | 403 if asked.secret:
+            refused = "the login was refused, or may not read it" if asked.logged_in else "it needs a login"
+            return refused, f"--secret id={asked.secret},env=NAME gives the token for this server"
         case 401 | 403 if asked.logged_in:
             may = "write" if asked.writes else "read"
             return f"the login was refused, or may not {may} it", f"docker login {asked.login} ({asked.origin})"

@@ -39,6 +39,12 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         return f"Wanted({redacted(self.url)!r})"
 
 
+def http_secret_ids(url: str) -> tuple[str, str]:
+    """The ids of the secrets that may hold a login for a URL: the header's, then the token's (reference §1.7)."""
+    host = authority(url)
+    return f"HTTP_AUTH_HEADER_{host}", f"HTTP_AUTH_TOKEN_{host}"
+
+
 def head_of(wanted: Wanted) -> Flow[Response]:
     """The answer's head: its status is 200, or 304 where the copy is still the same. The body is left unread."""
     attempt = 0
@@ -118,4 +124,7 @@ def _call(wanted: Wanted) -> Call:
 
 
 def _complaint(wanted: Wanted, answer: Response | Failed) -> NetworkError:
-    return complaint(Asked(what=redacted(wanted.url), host=authority(wanted.url)), answer)
+    host = authority(wanted.url)
+    _, token = http_secret_ids(wanted.url)
+    asked = Asked(what=redacted(wanted.url), host=host, secret=token, logged_in=bool(wanted.authorization))
+    return complaint(asked, answer)

@@ -235,12 +235,6 @@ def last_modified(head: Response) -> int | None:
     return stamp if 0 <= stamp < 1 << 34 else None  # what every file system holds
 
 
-def http_secret_ids(url: str) -> tuple[str, str]:
-    """The ids of the secrets that may hold a login for a URL: the header's, then the token's (reference §1.7)."""
-    host = authority(url)
-    return f"HTTP_AUTH_HEADER_{host}", f"HTTP_AUTH_TOKEN_{host}"
-
-
 def http_authorization(header: bytes | None, token: bytes | None) -> str:
     """The Authorization header of those two secrets' values, "" for none. Raises InputError for a value that would not
     stay in its header.
