@@ -114,7 +114,7 @@ class _Running:
         self.progress = ""
 
     def take(self, text: str) -> None:
-        self._tail = [*self._tail[1 - TAIL_LINES :], text.replace("\r", "")]
+        self._tail = [*self._tail[1 - TAIL_LINES :], harmless(text)]
 
     def lines(self) -> list[tuple[str, str]]:
         """(style, text) of the picture's lines."""
@@ -122,6 +122,15 @@ class _Running:
         heading = f"> {self._display}  {seconds} {self.progress}"
         why = [("dim", f"  why: {self._reason}")] if self._reason else []
         return [("bold", heading), *why, *(("dim", f"  | {line}") for line in self._tail)]
+
+
+def harmless(text: str) -> str:
+    """A line of a step's output as it looks at its end, without what would colour the screen or move on it."""
+    from rich.text import Text
+
+    ended = text.replace("\a", "\x1b\\")  # the bell ends a title, as the string terminator does, which rich knows
+    plain = Text.from_ansi(ended.expandtabs()).plain
+    return "".join(char for char in plain if char.isprintable())
 
 
 def _progress(event: model.StepProgress) -> str:
