@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from jettison.app.images import known_blob
-from jettison.app.proof import proved
 from jettison.app.session import Session
 from jettison.base.digest import is_digest
 from jettison.base.errors import InputError, JettisonError, NetworkError
@@ -107,6 +106,8 @@ class Materials:
             ours = not is_digest(layer)
             doubted = self._store.snapshots.doubted(layer, files=files or ours)
             if doubted is not None and ours:
+                from jettison.app.proof import proved
+
                 with self._noting_loss(layer):
                     return proved(self._session, layer, doubted)
             if doubted is not None:

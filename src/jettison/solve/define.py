@@ -10,7 +10,6 @@ from jettison.base.errors import Cancelled
 from jettison.planning import ops
 from jettison.planning.graph import Step
 from jettison.record.model import KeyPart
-from jettison.solve.crew import Crew
 from jettison.solve.faults import Fault
 from jettison.solve.key import definition_key, op_digest, op_parts
 from jettison.solve.ports import Cancel, Inputs, Key
@@ -89,6 +88,8 @@ def _identities(steps: tuple[Step, ...], inputs: Inputs, cancel: Cancel, jobs: i
     found: dict[str, str] = {}
     if not waiting:
         return found
+    from jettison.solve.crew import Crew
+
     with Crew[str]() as crew:
         while waiting or len(crew):
             while waiting and len(crew) < jobs and not cancel.is_set():

@@ -7,58 +7,20 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
-import msgspec
-
 from jettison.base.digest import is_digest
 from jettison.base.errors import Cancelled
-from jettison.planning import ops
 from jettison.record.model import KeyPart, StepCached, StepFinished, StepStarted
 from jettison.solve import why
 from jettison.solve.define import Defined
 from jettison.solve.faults import Fault
-from jettison.solve.key import EMPTY_TREE, content_key, read_by_content, result_id
+from jettison.solve.key import content_key, read_by_content, result_id
+from jettison.solve.performed import EMPTY, Performed, Site, is_source
 from jettison.solve.ports import Cancel, Candidate, Emit, Entry, Executor, Inputs, Key, Result, ResultCache
 
 CONTENT = "content"
 EQUAL_BYTES = "equal-bytes"
 
-EMPTY = Result(id=EMPTY_TREE)
 Inputted = tuple[Result | None, ...]
-
-
-class Performed(msgspec.Struct, frozen=True, kw_only=True):
-    """What a step yielded, and how: `hit` "" ran, content, or equal-bytes (it ran, and yielded what was there)."""
-
-    result: Result
-    hit: str = ""
-    reason: str = ""
-    duration_ms: float = 0.0
-
-
-class Site(msgspec.Struct, frozen=True):
-    """Where a step stands: its project (a context, on one platform) and its name there."""
-
-    scope: str
-    platform: str
-    name: str
-
-    @property
-    def project(self) -> str:
-        """What the texts of the sites of one context on one platform begin with."""
-        return f"{self.scope} {self.platform}#"
-
-    @property
-    def stage(self) -> str:
-        """What the texts of one stage's sites there begin with."""
-        return f"{self.project}{self.name.rpartition('.')[0]}."
-
-    def text(self) -> str:
-        """As the cache has it."""
-        return self.project + self.name
-
-    def is_elsewhere(self, text: str) -> bool:
-        """Whether that is a site of this context on another platform."""
-        return text.startswith(f"{self.scope} ") and not text.startswith(self.project)
 
 
 class Performer:
@@ -272,8 +234,3 @@ def _base(inputs: Inputted) -> Result:
 def _on(inputs: Inputted, found: Result) -> Result:
     """An earlier result that fits: its layers, on what the step stands on now (equal bytes, maybe in other layers)."""
     return Result(id=found.id, layers=(*_base(inputs).layers, *found.added), added=found.added)
-
-
-def is_source(op: ops.AnyOp) -> bool:
-    """Whether the op brings a tree from elsewhere: its results are found by what it is, and never forced."""
-    return isinstance(op, (ops.ImageOp, ops.HttpOp, ops.GitOp, ops.ScratchOp))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -11,13 +12,15 @@ from jettison.planning import ops
 from jettison.planning.graph import Plan, Step
 from jettison.planning.merge import own_name
 from jettison.record.model import StepCached
-from jettison.solve import why
-from jettison.solve.crew import Crew
 from jettison.solve.define import Defined, define
 from jettison.solve.faults import Fault
-from jettison.solve.perform import EMPTY, Performed, Performer, Site, is_source
+from jettison.solve.performed import EMPTY, Performed, Site, is_source
 from jettison.solve.ports import Cancel, Emit, Executor, Inputs, Key, Result, ResultCache
 from jettison.solve.schedule import Schedule
+
+if TYPE_CHECKING:
+    from jettison.solve.crew import Crew
+    from jettison.solve.perform import Performer
 
 DEFINITION = "definition"
 
@@ -65,8 +68,13 @@ def solve(
     """
     stop = _Stop(cancel)
     steps = {step.id: step for plan in plans for step in plan.steps}
-    sites = _sites(plans, scope)
-    performer = Performer(cache=cache, inputs=inputs, executor=executor, emit=emit, stop=stop, sites=sites)
+
+    def performer() -> Performer:
+        from jettison.solve.perform import Performer
+
+        sites = _sites(plans, scope)
+        return Performer(cache=cache, inputs=inputs, executor=executor, emit=emit, stop=stop, sites=sites)
+
     try:
         defined = define(tuple(steps.values()), inputs, stop, max(1, jobs))
         forced = _forced(defined, no_cache=no_cache, stages=frozenset(stage.lower() for stage in no_cache_stages))
@@ -104,12 +112,17 @@ class _Stop:
 def _forced(defined: Mapping[str, Defined], *, no_cache: bool, stages: frozenset[str]) -> dict[str, str]:
     """The steps that run whatever is known, each with the flag that wants it."""
     return {
-        name: why.asked(each.step.stage, every=no_cache)
+        name: _asked(each.step.stage, every=no_cache)
         for name, each in defined.items()
         if (no_cache and not is_source(each.step.op))
         or (each.step.stage.lower() in stages and not is_source(each.step.op))
         or (isinstance(each.step.op, ops.RunOp) and each.step.op.run_only.ignore_cache)
     }
+
+
+def _asked(stage: str, *, every: bool) -> str:
+    """The flag that makes a step of that stage run, whatever is known. `every`: all of them run."""
+    return "--no-cache" if every else f"--no-cache-filter {stage}"
 
 
 class _Solve:
@@ -125,7 +138,7 @@ class _Solve:
         executor: Executor,
         emit: Emit,
         stop: _Stop,
-        performer: Performer,
+        performer: Callable[[], Performer],
     ) -> None:
         self._executor = executor
         self._lineages = tuple(plan.lineage for plan in plans)
@@ -136,7 +149,8 @@ class _Solve:
         self._cache = cache
         self._emit = emit
         self._stop = stop
-        self._performer = performer
+        self._make_performer = performer
+        self._performer: Performer
         self._wanted = tuple(self._leader[name] for plan in plans for name in (*plan.lineage, plan.result))
         self._results: dict[str, Result] = {}  # of leaders
         self._performed: dict[str, Performed] = {}
@@ -154,6 +168,9 @@ class _Solve:
             self._executor.prepare()
         self._tell_hits()
         if not self._schedule.finished:
+            from jettison.solve.crew import Crew
+
+            self._performer = self._make_performer()
             with Crew[Performed]() as crew:
                 self._drive(crew, jobs)
         return self._outcome()

@@ -61,11 +61,6 @@ def reason(old: tuple[KeyPart, ...] | None, new: tuple[KeyPart, ...], inputs: tu
     return _listed(found) or GONE
 
 
-def asked(stage: str, *, every: bool) -> str:
-    """The flag that makes a step of that stage run, whatever is known. `every`: all of them run."""
-    return "--no-cache" if every else f"--no-cache-filter {stage}"
-
-
 def first_build(platform: str = "") -> str:
     """A step that was never built here, or never for that platform."""
     return f"{FIRST_BUILD} for {platform}" if platform else FIRST_BUILD

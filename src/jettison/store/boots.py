@@ -10,8 +10,8 @@ _PATH = "/proc/sys/kernel/random/boot_id"
 def boot_id(path: str = _PATH) -> str:
     """The kernel's name for this boot; where it tells none, another one every time."""
     try:
-        with open(path, encoding="ascii") as file:
-            told = file.read().strip()
+        with open(path, "rb") as file:
+            told = file.read().decode("ascii").strip()
     except (OSError, ValueError):
         told = ""
     return told if _is_name(told) else os.urandom(16).hex()

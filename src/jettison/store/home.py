@@ -166,6 +166,6 @@ def _version(root: str) -> int:
             pass
         finally:
             os.unlink(aside)
-    with open(path, encoding="ascii", errors="replace") as file:
+    with open(path, "rb") as file:
         text = file.read(32).strip()
-    return int(text) if text.isdecimal() else -1
+    return int(text) if text.isdigit() else -1
