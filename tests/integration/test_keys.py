@@ -11,6 +11,7 @@ import platforms
 from bases.layout import Layer
 from caches import Built, Machines
 from fakes.servers import Answer, Said, Server
+from jettison.app.library import pull
 from jettison.base.errors import JettisonError
 from jettison.oci.platform import format_platform, host_platform
 
@@ -167,3 +168,17 @@ def test_a_base_is_resolved_once_and_asked_for_again_by_pull(tmp_path) -> None:
         with pytest.raises(JettisonError, match=r"127\.0\.0\.1"):
             site.build("here", pull=True)
     assert site.build("here").ran == []  # there is no server at all
+
+
+def test_a_pull_changes_no_key(tmp_path) -> None:
+    site, hub = Machines(str(tmp_path)), Hub(str(tmp_path))
+    hub.publish("one")
+    with Server(hub.answer) as server:
+        name = f"127.0.0.1:{server.port}/app:1"
+        site.write(Dockerfile=f"FROM {name}\nCOPY x /\n", x="x")
+        first = site.build("here")
+        digest = pull(name, home=site.store("here"))
+        again = site.build("here")
+    assert (again.id, again.ran) == (first.id, [])
+    assert all(step.hit == "definition" for step in again.result.record.steps if step.verdict == "cached")
+    assert any(step.display.endswith(f"FROM {name}@{digest}") for step in again.result.record.steps)

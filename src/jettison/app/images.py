@@ -140,7 +140,7 @@ class Images:
             BaseLayer(diff_id, layer, self._blob_of(diff_id, layer))
             for diff_id, layer in zip(config.rootfs.diff_ids, layers, strict=True)
         )
-        return Base(digest=image.config_digest, config=config, config_digest=image.config_digest, rows=rows)
+        return Base(digest=_identity(image), config=config, config_digest=image.config_digest, rows=rows)
 
     def _blob_of(self, diff_id: str, layer: str) -> Descriptor | None:
         """The blob of a layer that an image of the store has from its own base: packed anew it would be another one."""
@@ -181,6 +181,13 @@ class Images:
             )
         )
         return base
+
+
+def _identity(image: NamedImage) -> str:
+    """What a named image is known by in keys: one that was pulled by its manifest, as when a build itself resolves it
+    (a pull changes no key, here or in a cache elsewhere); one made here, whose manifest nobody kept, by its config.
+    """
+    return image.manifest_digest if image.manifest_digest in image.keeps else image.config_digest
 
 
 def known_blob(store: Store, diff_id: str) -> BlobFact | None:
