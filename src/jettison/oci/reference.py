@@ -14,10 +14,9 @@ DEFAULT_TAG = "latest"
 MAX_NAME_LENGTH = 255  # of domain and path together, as in Docker
 
 _HOST = r"(?:[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9])"
-_DOMAIN = re.compile(rf"(?:{_HOST}(?:\.{_HOST})*|\[[A-Fa-f0-9:]+\])(?::[0-9]+)?", re.ASCII)
+_DOMAIN = rf"(?:{_HOST}(?:\.{_HOST})*|\[[A-Fa-f0-9:]+\])(?::[0-9]+)?"  # compiled for another than the default one
 _COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*", re.ASCII)
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
-_HEX_NAME = re.compile(r"[a-f0-9]{64}", re.ASCII)
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,14 +129,14 @@ def _check_name(domain: str, path: str, text: str) -> None:
     if path != path.lower():
         hint = f"try {text.lower()}" if is_reference(text.lower()) else "a name is in lower case"
         raise _invalid(text, f"repository name ({path}) must be lowercase", hint)
-    if not _DOMAIN.fullmatch(domain):
+    if domain != DEFAULT_DOMAIN and not re.fullmatch(_DOMAIN, domain, re.ASCII):
         raise _invalid(text, f"{domain!r} is not a registry's host", "write HOST[:PORT]/NAME[:TAG]")
     for component in path.split("/"):
         if not _COMPONENT.fullmatch(component):
             hint = "a name is lower-case letters and digits, with single `.`, `_`, `__` or dashes between them"
             what = f"{component!r} is not part of a name" if component else "a part of the name is empty"
             raise _invalid(text, what, hint)
-    if _HEX_NAME.fullmatch(path.removeprefix("library/")):
+    if is_digest(f"sha256:{path.removeprefix('library/')}"):
         hint = "for a digest write NAME@sha256:HEX"
         raise _invalid(text, "a name of 64 hex digits would be taken for an image id", hint)
     if len(domain) + 1 + len(path) > MAX_NAME_LENGTH:
