@@ -93,6 +93,14 @@ def test_quiet_prints_nothing_but_the_id(app: Project, flags: tuple[str, ...]) -
     assert printed if flags[0] in ("--quiet", "-q") else outcome.stdout == ""
 
 
+def test_flags_of_attestations_may_say_that_there_are_none(app: Project) -> None:
+    app.build("-q", "--provenance=false", "--sbom=false").ok()
+    refused = app.build("--provenance=true")
+    assert refused.code == 2
+    assert "--provenance: attestations are not built yet\nhint: --provenance=false" in refused.stderr
+    assert "leave it out" in app.build("--builder", "default").stderr
+
+
 def test_files_that_are_written(app: Project) -> None:
     iid, metadata = (os.path.join(app.out, name) for name in ("iid", "metadata.json"))
     printed = app.build("--quiet", "--iidfile", iid, f"--metadata-file={metadata}", "--tag=app:2", "-tapp:3").ok()

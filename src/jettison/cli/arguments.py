@@ -45,6 +45,7 @@ class Parser(argparse.ArgumentParser):
             add_help=False,
         )
         self._booleans: set[str] = set()
+        self._absent: dict[str, str] = {}
         self.add_argument("-h", "--help", action="help", help="show this text")
 
     def flag(self, *names: str, help: str) -> None:  # noqa: A002 - argparse's own word
@@ -55,6 +56,10 @@ class Parser(argparse.ArgumentParser):
     def repeated(self, *names: str, metavar: str, help: str) -> None:  # noqa: A002 - argparse's own word
         """Add a flag that may be given many times: its values are a list."""
         self.add_argument(*names, metavar=metavar, action="append", default=[], help=help)
+
+    def absent(self, instead: dict[str, str]) -> None:
+        """Flags that docker's command has and this one has not, each with what to do instead."""
+        self._absent.update(instead)
 
     def read(self, args: list[str]) -> argparse.Namespace:
         """The arguments as values. Raises UsageError."""
@@ -112,9 +117,11 @@ class Parser(argparse.ArgumentParser):
         from jettison.syntax.suggest import closest
 
         name = word.partition("=")[0]
-        near = closest(name, [text for action in self._actions for text in action.option_strings])
-        hint = f"did you mean {near}?" if near else f"`{self.prog} --help` shows every option"
-        return UsageError(f"unknown flag: {name}", hint=hint)
+        hint = self._absent.get(name)
+        if hint is None and name.startswith("--"):  # between two single letters nothing is near
+            near = closest(name, [text for action in self._actions for text in action.option_strings])
+            hint = f"did you mean {near}?" if near else None
+        return UsageError(f"unknown flag: {name}", hint=hint or f"`{self.prog} --help` shows every option")
 
 
 def _table(heading: str, actions: list[argparse.Action]) -> str:

@@ -30,8 +30,7 @@ def run(args: list[str]) -> int:
         call = chosen_call(given.call, check=given.check)
         if call.method != "build":
             return answer(call, request)
-    if given.push:
-        raise UsageError("--push: pushing is not built yet", hint="-o type=oci,dest=app.tar and push it with skopeo")
+    _refuse(given)
     _check_files(given)
     from jettison.app.build import build
     from jettison.cli.show import listener
@@ -97,6 +96,15 @@ def _cancel_on_signals() -> threading.Event:
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup's wish
         signal.signal(signal.SIGHUP, stop)
     return cancel
+
+
+def _refuse(given: Namespace) -> None:
+    """What docker does and we do not yet. `--provenance=false` and `--sbom=false` ask for what is done anyway."""
+    if given.push:
+        raise UsageError("--push: pushing is not built yet", hint="-o type=oci,dest=app.tar and push it with skopeo")
+    for flag, wanted in (("--provenance", given.provenance), ("--sbom", given.sbom)):
+        if wanted:
+            raise UsageError(f"{flag}: attestations are not built yet", hint=f"{flag}=false, or leave it out")
 
 
 def _check_files(given: Namespace) -> None:
@@ -250,4 +258,7 @@ def _parser() -> Parser:
     parser.flag("-q", "--quiet", help="print the image id alone")
     parser.flag("--load", help="keep the image in the local store (the default without -o)")
     parser.flag("--push", help="not built yet")
+    parser.flag("--provenance", help="not built yet; --provenance=false is what is done")
+    parser.flag("--sbom", help="not built yet; --sbom=false is what is done")
+    parser.absent(flags.ABSENT)
     return parser

@@ -9,6 +9,17 @@ from jettison.cli.arguments import boolean, fields
 OUTPUT_TYPES = ("oci", "docker", "local", "tar", "image", "cacheonly")
 OUTPUT_KEYS = ("type", "dest", "tar", "compression", "rewrite-timestamp", "name", "push")
 COMPRESSIONS = ("gzip", "zstd", "uncompressed")
+ABSENT = {
+    "--annotation": "annotations are not built yet; a --label is in the image's config",
+    "--attest": "attestations are not built yet: leave it out",
+    "--builder": "there are no builders to choose from, jettison builds by itself: leave it out",
+    "--cgroup-parent": "a step runs in the cgroup of jettison itself: start jettison in another one",
+    "--debug": "JETTISON_DEBUG=1 in the environment shows where a fault of jettison lies",
+    "--policy": "policies are not built yet: leave it out",
+    "--resource": "limits of steps are not built yet: leave it out",
+    "--ulimit": "limits of steps are not built yet: leave it out",
+    "-D": "JETTISON_DEBUG=1 in the environment shows where a fault of jettison lies",
+}
 _SIZES = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 

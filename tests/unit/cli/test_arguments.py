@@ -11,6 +11,7 @@ def parser():
     made = Parser("build", "[OPTIONS] PATH", "words")
     made.flag("--no-cache", help="h")
     made.flag("-q", "--quiet", help="h")
+    made.absent({"--builder": "there are none"})
     made.add_argument("-t", "--tag", action="append", default=[])
     made.add_argument("context", nargs="?", default=".")
     return made
@@ -40,6 +41,8 @@ def test_options_may_follow_the_context(parser):
     [
         (["--no-cach"], "unknown flag: --no-cach", "did you mean --no-cache?"),
         (["--zzz=1", "."], "unknown flag: --zzz", "--help` shows every option"),
+        (["-D"], "unknown flag: -D", "--help` shows every option"),
+        (["--builder", "x", "."], "unknown flag: --builder", "there are none"),
         (["a", "b"], "one argument too many: b", "--help"),
         (["--no-cache=perhaps"], "true or false, not 'perhaps'", None),
         (["-t"], "--tag needs a value", "--help"),
