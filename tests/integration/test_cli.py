@@ -114,6 +114,16 @@ def test_files_that_are_written(app: Project) -> None:
     assert sorted(os.listdir(app.out)) == ["iid", "metadata.json"]
 
 
+def test_metadata_describes_the_manifest_that_was_written(app: Project) -> None:
+    layout, metadata = (os.path.join(app.out, name) for name in ("layout", "metadata.json"))
+    app.build(f"--output=type=oci,tar=false,dest={layout}", f"--metadata-file={metadata}").ok()
+    with open(metadata, encoding="utf-8") as file:
+        said = json.load(file)["containerimage.descriptor"]
+    with open(os.path.join(layout, "index.json"), encoding="utf-8") as file:
+        entry = json.load(file)["manifests"][0]
+    assert said == {key: entry[key] for key in ("mediaType", "digest", "size")}
+
+
 @pytest.mark.parametrize("spec", ["type=oci,dest=-", "type=oci", "type=docker,dest=-", "-", "type=tar"])
 def test_archives_go_to_standard_output(app: Project, spec: str) -> None:
     path = os.path.join(app.out, "piped.tar")

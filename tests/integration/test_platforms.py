@@ -134,6 +134,7 @@ def test_metadata_has_the_digest_of_the_index(both: Project) -> None:
     with tarfile.open(archive) as tar:
         entry = json.load(tar.extractfile("index.json"))["manifests"][0]  # type: ignore[arg-type]
     assert said["containerimage.digest"] == entry["digest"]
+    assert said["containerimage.descriptor"] == {key: entry[key] for key in ("mediaType", "digest", "size")}
     assert "containerimage.config.digest" not in said
     assert said["image.name"] == "docker.io/library/app:latest"
     assert len(said["jettison.record"]["images"]) == 2

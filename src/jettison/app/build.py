@@ -199,6 +199,7 @@ class _Build:
             error=error,
             images=finished.images,
             index_digest=finished.index_digest,
+            index_size_bytes=finished.index_size_bytes,
         )
         record = build_record(end, self._plans, self._outcome, self._emit.events, self._session)
         write_record(self._session.store, record)

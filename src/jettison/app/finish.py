@@ -31,10 +31,11 @@ class Solved(msgspec.Struct, frozen=True):
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
-    """What a build made: the images as the record has them, and the digest of their index."""
+    """What a build made: the images as the record has them, and what the index of several is, where there is one."""
 
     images: tuple[ImageRecord, ...] = ()
     index_digest: str = ""
+    index_size_bytes: int = 0
 
 
 NOTHING = Made()
@@ -170,17 +171,24 @@ class Finisher:
             store.names.put(*entries)
 
     def _made(self, images: tuple[BuiltImage, ...], names: tuple[str, ...]) -> Made:
-        records = tuple(
-            ImageRecord(
-                platform=image.platform,
-                config_digest=image.config_digest,
-                manifest_digest=_manifest_digest(image),
-                layers=image.records(),
-                names=names,
-            )
-            for image in images
+        index = _index(images) if self._several else b""
+        return Made(
+            images=tuple(_recorded(image, names) for image in images),
+            index_digest=_digest(index),
+            index_size_bytes=len(index),
         )
-        return Made(images=records, index_digest=_index_digest(images) if self._several else "")
+
+
+def _recorded(image: BuiltImage, names: tuple[str, ...]) -> ImageRecord:
+    manifest = _manifest(image)
+    return ImageRecord(
+        platform=image.platform,
+        config_digest=image.config_digest,
+        manifest_digest=_digest(manifest),
+        manifest_size_bytes=len(manifest),
+        layers=image.records(),
+        names=names,
+    )
 
 
 def _named(image: BuiltImage, name: str) -> NamedImage:
@@ -188,7 +196,7 @@ def _named(image: BuiltImage, name: str) -> NamedImage:
         name=name,
         platform=image.platform,
         config_digest=image.config_digest,
-        manifest_digest=_manifest_digest(image),
+        manifest_digest=_digest(_manifest(image)),
         keeps=(*image.stack, image.config_digest, *_blobs(image)),
     )
 
@@ -201,18 +209,19 @@ def _manifest(image: BuiltImage) -> bytes:
     return manifest_bytes(image.config, descriptors)
 
 
-def _manifest_digest(image: BuiltImage) -> str:
-    manifest = _manifest(image)
-    return digest_of(manifest) if manifest else ""
-
-
-def _index_digest(images: tuple[BuiltImage, ...]) -> str:
-    """The digest of the index that an export writes; "" while an image has no manifest."""
+def _index(images: tuple[BuiltImage, ...]) -> bytes:
+    """The index that an export writes; b"" while an image has no manifest."""
     manifests = [(_manifest(image), image) for image in images]
     if not images or not all(manifest for manifest, _ in manifests):
-        return ""
-    entries = [manifest_descriptor(manifest, platform=platform_of(image.document)) for manifest, image in manifests]
-    return digest_of(index_bytes(entries))
+        return b""
+    return index_bytes(
+        [manifest_descriptor(manifest, platform=platform_of(image.document)) for manifest, image in manifests]
+    )
+
+
+def _digest(document: bytes) -> str:
+    """ "" for a document that there is not."""
+    return digest_of(document) if document else ""
 
 
 def _blobs(image: BuiltImage) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
     images: tuple[ImageRecord, ...] = ()
     index_digest: str = ""
+    index_size_bytes: int = 0
 
 
 def build_record(
@@ -60,6 +61,7 @@ def build_record(
         steps=tuple(steps),
         images=end.images,
         index_digest=end.index_digest,
+        index_size_bytes=end.index_size_bytes,
         warnings=tuple(event.message for event in events if isinstance(event, Warned)),
     )
 

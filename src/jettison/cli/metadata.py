@@ -23,6 +23,9 @@ def metadata_json(result: BuildResult) -> bytes:
     from jettison.base.readable import readable_json
 
     found: dict[str, Any] = {"buildx.build.ref": f"jettison/{result.record.id}"}
+    descriptor = _descriptor(result)
+    if descriptor:
+        found["containerimage.descriptor"] = descriptor
     if len(result.images) > 1:
         found["containerimage.digest"] = result.record.index_digest
     elif result.images:
@@ -33,3 +36,16 @@ def metadata_json(result: BuildResult) -> bytes:
         found["image.name"] = ",".join(result.images[0].names)
     found["jettison.record"] = msgspec.to_builtins(result.record)
     return msgspec.json.format(readable_json(found, msgspec.json.Encoder(order="sorted").encode), indent=2) + b"\n"
+
+
+def _descriptor(result: BuildResult) -> dict[str, Any]:
+    """That of the index, or else of the one image's manifest; empty while nothing has been written that has either."""
+    from jettison.oci.documents import INDEX, MANIFEST
+
+    record = result.record
+    if record.index_digest:
+        return {"mediaType": INDEX, "digest": record.index_digest, "size": record.index_size_bytes}
+    if len(result.images) == 1 and result.images[0].manifest_digest:
+        image = result.images[0]
+        return {"mediaType": MANIFEST, "digest": image.manifest_digest, "size": image.manifest_size_bytes}
+    return {}

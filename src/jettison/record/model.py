@@ -137,11 +137,12 @@ class LayerRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class ImageRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One image that the build made."""
+    """One image that the build made. `manifest_digest` is "", its size 0, while not every layer has a blob."""
 
     platform: str
     config_digest: str
     manifest_digest: str = ""
+    manifest_size_bytes: int = 0
     layers: tuple[LayerRecord, ...] = ()
     names: tuple[str, ...] = ()
 
@@ -164,4 +165,5 @@ class BuildRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     steps: tuple[StepRecord, ...] = ()
     images: tuple[ImageRecord, ...] = ()
     index_digest: str = ""
+    index_size_bytes: int = 0
     warnings: tuple[str, ...] = ()
