@@ -169,6 +169,8 @@ def _tree(bound: spec.BoundTree, directory: str, namespace: str) -> str:
     lowers = lowers_of(bound.of.snapshots, os.path.join(directory, "crown"))
     if lowers:
         copy_root(lowers[-1], names["upper"])
+    elif bound.readonly:
+        lowers = (names["upper"],)  # scratch: an overlay of one directory is none
     mount.overlay(
         mount.Overlay(
             lowers=(names["empty"], *lowers),
