@@ -17,8 +17,11 @@ def remove_tree(path: str) -> None:
     except FileNotFoundError:
         return
     except IsADirectoryError:
-        _empty(os.open(path, _DIRECTORY))
-        os.rmdir(path)
+        try:
+            _empty(os.open(path, _DIRECTORY))
+            os.rmdir(path)
+        except FileNotFoundError:  # somebody else who removes it has moved it aside
+            return
 
 
 def _empty(at: int) -> None:

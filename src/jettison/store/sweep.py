@@ -62,14 +62,14 @@ def prune(
         sessions, _ = living(store.root)
         inventory = _inventory(store, cache_sizes)
         doomed = gc.decide(inventory, all_=all_, until_s=until_s, keep_bytes=keep_bytes, kinds=kinds)
-        doomed = _move_caches(store, doomed, aside)
+        doomed, gone = _move_caches(store, doomed)
         _forget(store, doomed)
         _move_things(store, doomed, aside)
         for path in leftovers(store.root, sessions):
             _move(path, aside)
         _remove_dead_locks(store)
-    if os.listdir(aside):
-        remover((aside,))
+    if gone or os.listdir(aside):
+        remover((aside, *gone))
     else:
         os.rmdir(aside)
     return doomed
@@ -210,19 +210,22 @@ def _cache_sizes(store: Store, sizer: Sizer) -> dict[str, int]:
     return dict(zip(names, sizer(paths) if paths else (), strict=True))
 
 
-def _move_caches(store: Store, doomed: gc.Doomed, aside: str) -> gc.Doomed:
-    """Move caches under their locks; one that somebody has begun to use since stays."""
-    gone = set()
+def _move_caches(store: Store, doomed: gc.Doomed) -> tuple[gc.Doomed, tuple[str, ...]]:
+    """Move caches under their locks; one that somebody has begun to use since stays. With where they lie then: beside
+    where they lay, since a directory that is another user's may get another name but no other parent.
+    """
+    gone: dict[str, str] = {}
     for thing in doomed.things:
         fd = store.caches.try_exclusive(thing.id) if thing.kind == gc.CACHE else None
         if fd is not None:
-            _move(store.caches.path(thing.id), aside)
+            path = store.caches.path(thing.id)
+            gone[thing.id] = _move(path, os.path.dirname(path))
             os.close(fd)
-            gone.add(thing.id)
-    return gc.Doomed(
+    kept = gc.Doomed(
         holders=tuple(h for h in doomed.holders if h.kind != gc.CACHE or h.id in gone),
         things=tuple(t for t in doomed.things if t.kind != gc.CACHE or t.id in gone),
     )
+    return kept, tuple(path for path in gone.values() if path)
 
 
 def _forget(store: Store, doomed: gc.Doomed) -> None:
@@ -258,11 +261,14 @@ def _move_things(store: Store, doomed: gc.Doomed, aside: str) -> None:
             _move(store.snapshots.path(thing.id, files=False), aside)
 
 
-def _move(path: str, aside: str) -> None:
+def _move(path: str, directory: str) -> str:
+    """Where it lies then, in `directory`; "" for what is no longer there."""
+    moved = os.path.join(directory, f"{os.path.basename(path)}-{os.urandom(4).hex()}")
     try:
-        os.rename(path, os.path.join(aside, f"{os.path.basename(path)}-{os.urandom(4).hex()}"))
+        os.rename(path, moved)
     except FileNotFoundError:
-        pass
+        return ""
+    return moved
 
 
 def _remove_dead_locks(store: Store) -> None:
