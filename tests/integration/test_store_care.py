@@ -207,7 +207,8 @@ def test_anybodys_store_is_measured_and_pruned(somebody: Somebody) -> None:
     built.build().ok()
     use = used(built)
     assert use["reclaimable_bytes"] > 0
-    assert abs(use["total_bytes"] - on_disk(built)) < 200_000
+    if os.geteuid() == 0:  # else du may not enter what belongs to another id of the user's range
+        assert abs(use["total_bytes"] - on_disk(built)) < 200_000
     built.jettison("prune", "--force").ok()
     assert used(built)["cache_mounts"] == []
     assert used(built)["reclaimable_bytes"] == 0

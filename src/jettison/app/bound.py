@@ -151,7 +151,7 @@ def _read(store: Store) -> Measure | None:
 
 def write_measure(store: Store, measure: Measure) -> None:
     """Remember what was measured."""
-    aside = f"{_path(store)}.{os.getpid()}.tmp"
+    aside = os.path.join(store.root, "tmp", f"measured-{os.urandom(4).hex()}")
     with open(aside, "wb") as file:
         file.write(msgspec.json.encode(measure))
     os.replace(aside, _path(store))

@@ -220,7 +220,7 @@ def _index(images: tuple[BuiltImage, ...]) -> bytes:
 
 
 def _digest(document: bytes) -> str:
-    """ "" for a document that there is not."""
+    """Its digest; nothing for a document that there is not."""
     return digest_of(document) if document else ""
 
 

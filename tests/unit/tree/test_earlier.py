@@ -117,7 +117,7 @@ def test_whatever_was_done_to_a_file_it_is_copied(copied, change):
     assert read_rows(second) == read_rows(copied())
 
 
-@pytest.mark.parametrize("flags", [{"chmod": "640"}, {"chown": "7:8"}])
+@pytest.mark.parametrize("flags", [{"chmod": "740"}, {"chown": "7:8"}])
 def test_another_mode_or_owner_is_another_file(copied, flags):
     assert linked(copied(), copied(*[copied()], **flags)) == set()
 
