@@ -12,8 +12,8 @@ from typing import NamedTuple
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests"))
 
-from bench import disk, extra, measure, meter, others, table, workloads  # noqa: E402
-from bench.builders import Builder, Jettison  # noqa: E402
+from bench import disk, extra, measure, meter, others, table, workloads  # noqa: E402 - found only now
+from bench.builders import Builder, Jettison  # noqa: E402 - so, too
 from bench.registry import Registry  # noqa: E402
 
 RESULT = os.path.join(ROOT, "docs", "benchmarks.md")

@@ -67,7 +67,7 @@ def _end(directory: str) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
         while _users(directory) and time.monotonic() < until:
-            time.sleep(0.1)
+            time.sleep(0.1)  # children of others: nobody tells us of their end
 
 
 def _users(directory: str) -> list[int]:

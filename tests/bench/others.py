@@ -221,7 +221,7 @@ def _daemon(command: Sequence[str], variables: Mapping[str, str], log: str, ques
         with contextlib.suppress(meter.CommandError):
             meter.run([question], variables, f"{log}.question")
             return pid
-        time.sleep(0.2)
+        time.sleep(0.2)  # a daemon of somebody else's: it can only be asked
     meter.stop(pid)
     raise meter.CommandError(f"{command[0]} did not start: {meter.tail(log)}")
 

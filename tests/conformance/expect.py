@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -79,20 +78,11 @@ def _differences(path: str, said: node.Node, tree: images.Tree) -> Iterator[str]
         if tree.get(said.link or "") is not found:
             yield f"/{path}: not the same file as /{said.link}"
         return
-    expected: dict[str, Any] = {"type": said.type}
-    if said.mode is not None:
-        expected["mode"] = f"{said.mode:04o}"
-    if said.owner is not None:
-        expected["uid"], expected["gid"] = said.owner
-    if said.text is not None:
-        data = said.text.encode("utf-8", "surrogateescape")
-        expected |= {"size": len(data), "digest": "sha256:" + hashlib.sha256(data).hexdigest()}
+    expected = node.plain(said)
     if said.mtime is not None:
         expected["mtime"] = said.mtime
     if said.device is not None:
         expected["device"] = list(said.device)
-    if said.link is not None:
-        expected["link"] = said.link
     if said.xattrs is not None:
         expected["xattrs"] = said.xattrs
     for key, value in expected.items():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 TYPES = ("file", "dir", "symlink", "hardlink", "fifo", "char", "block")
 _BODY = re.compile(r" (==|=|->)(?: |$)")
@@ -34,6 +35,21 @@ def parse(line: str) -> Node:
     if body:
         said["text" if body[1] == "=" else "link"] = line[body.end() :]
     return Node(kind, **said)  # type: ignore[arg-type]
+
+
+def plain(said: Node) -> dict[str, Any]:
+    """What a node says, in the form of `images.plain`: type, mode, owner, content and link; nothing of the rest."""
+    found: dict[str, Any] = {"type": said.type}
+    if said.mode is not None:
+        found["mode"] = f"{said.mode:04o}"
+    if said.owner is not None:
+        found["uid"], found["gid"] = said.owner
+    if said.text is not None:
+        data = said.text.encode("utf-8", "surrogateescape")
+        found |= {"size": len(data), "digest": "sha256:" + hashlib.sha256(data).hexdigest()}
+    if said.link is not None:
+        found["link"] = said.link
+    return found
 
 
 def _read(word: str, line: str, said: dict[str, object]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 
 import msgspec
@@ -42,17 +41,7 @@ def _node(line: str, was: images.Node) -> images.Node | None:
     if not line:
         return None
     said = node.parse(line)
-    found: images.Node = {**(was if was.get("type") == said.type else {}), "type": said.type}
-    if said.mode is not None:
-        found["mode"] = f"{said.mode:04o}"
-    if said.owner is not None:
-        found["uid"], found["gid"] = said.owner
-    if said.text is not None:
-        data = said.text.encode("utf-8", "surrogateescape")
-        found |= {"size": len(data), "digest": "sha256:" + hashlib.sha256(data).hexdigest()}
-    if said.link is not None:
-        found["link"] = said.link
-    return found
+    return {**(was if was.get("type") == said.type else {}), **node.plain(said)}
 
 
 def faults(case: Case, image: images.Image, base: records.Base) -> list[str]:

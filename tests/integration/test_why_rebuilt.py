@@ -206,5 +206,5 @@ def test_a_result_that_was_lost(two: Machines) -> None:
 def test_another_context(two: Machines, tmp_path) -> None:
     other = Machines(str(tmp_path / "other"))
     other.write(Dockerfile=TWO.replace("one", "two"))
-    other.store = two.store  # type: ignore[method-assign]
+    other.store = two.store  # type: ignore[method-assign] - two contexts, one store
     assert reasons(two, other.build("here")) == dict.fromkeys(("build", "stage-1"), "first build of this step")

@@ -11,10 +11,11 @@ import shutil
 import tempfile
 from typing import NamedTuple
 
+import projects
 import pytest
 import rebuilds
 from hypothesis import HealthCheck, Phase, given, note, settings
-from rebuilds import Edit, Project
+from projects import Edit, Project
 
 import images
 from caches import Built, Machines
@@ -41,7 +42,7 @@ class Site:
         self.machines = Machines(folder)
         self.cache = os.path.join(folder, "cache")
         self.project = project
-        rebuilds.write(self.machines.context, project.files)
+        projects.write(self.machines.context, project.files)
 
     def build(self, machine: str, **more: object) -> Outcome:
         text, args = self.project.dockerfile, self.project.args
@@ -54,12 +55,12 @@ class Site:
         return Outcome(built.digest, built=built)
 
     def edit(self, edit: Edit) -> None:
-        rebuilds.apply(self.machines.context, self.project, edit)
+        projects.apply(self.machines.context, self.project, edit)
         self.project = edit.after
 
     def write_anew(self, project: Project) -> None:
-        rebuilds.empty(self.machines.context)
-        rebuilds.write(self.machines.context, project.files)
+        projects.empty(self.machines.context)
+        projects.write(self.machines.context, project.files)
         self.project = project
 
 

@@ -29,7 +29,7 @@ def warm() -> None:
 
 def warm_up() -> None:
     """Import what only some requests need: they would do it themselves, each of them again."""
-    import jettison.sandbox.archives  # noqa: F401
+    import jettison.sandbox.archives  # noqa: F401 - what a child finds imported, it need not import
 
 
 def serve(reply: socket.socket, fds: tuple[int, ...], state: Tier | spec.Failed | None) -> None:

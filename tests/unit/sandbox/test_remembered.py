@@ -9,7 +9,6 @@ import pytest
 from jettison.sandbox import probe, remembered
 from jettison.sandbox.tier import ROOT, Tier
 
-pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/ns/user"), reason="needs Linux")
 TIER = Tier(name=ROOT, overlay_namespace="user", fresh_proc=False, network_namespace=False)
 
 
