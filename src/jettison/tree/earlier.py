@@ -71,13 +71,13 @@ def find_earlier(snapshots: Iterable[str], root: str) -> Earlier | None:
     return None
 
 
-def write_sources(snapshot: str, root: str, copied: Iterable[tuple[Row, Stamp]], began_ns: int) -> None:
+def write_sources(snapshot: str, root: str, taken: Iterable[tuple[Row, Stamp]], began_ns: int) -> None:
     """Write down, beside a new snapshot, the sources of files that were copied from the directory `root` since
     `began_ns`. Of one that changed so lately that its stamp may stay when it changes again nothing is said.
     """
     sources = {
         row.path: Source(stamp, row.mode, row.uid, row.gid, row.digest)
-        for row, stamp in copied
+        for row, stamp in taken
         if is_settled(stamp, began_ns)
     }
     try:

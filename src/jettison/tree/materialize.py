@@ -36,11 +36,19 @@ _Came = tuple[int, str, Stamp | None]  # bytes, digest, source
 _NO_RANGE = (errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM)
 
 
+class Taken(msgspec.Struct, frozen=True, gc=False):
+    """A file that was copied from a directory of the user's: its path there, how it looked, and the row it became."""
+
+    source: str
+    stamp: Stamp
+    row: Row
+
+
 class Written(msgspec.Struct, frozen=True):
-    """The rows of a manifest; and how the sources of files looked that were copied from the user's directories."""
+    """The rows of a manifest, and which of their files were copied from the user's directories."""
 
     rows: list[Row]
-    sources: list[tuple[Row, Stamp]]
+    taken: list[Taken]
 
 
 def materialize(
@@ -67,11 +75,12 @@ def materialize(
         if row.path:
             os.mkdir(f"{files}/{row.path}", 0o700)
     firsts, links, others = _sorted_out(placements)
-    sources = []
-    for row, stamp in _write_files(firsts, _Writer(inputs, files, disk, _linkable(firsts, inputs), earlier), workers):
+    taken = []
+    writer = _Writer(inputs, files, disk, _linkable(firsts, inputs), earlier)
+    for placement, row, stamp in _write_files(firsts, writer, workers):
         rows[row.path] = row
         if stamp is not None:
-            sources.append((row, stamp))
+            taken.append(Taken(placement.source, stamp, row))
     for row in links:
         os.link(f"{files}/{row.link}", f"{files}/{row.path}", follow_symlinks=False)
         rows[row.path] = with_digest(row, rows[row.link].digest, rows[row.link].size)
@@ -79,7 +88,7 @@ def materialize(
         disk.create(f"{files}/{row.path}", row)
     for row in reversed(directories):
         disk.finish_path(f"{files}/{row.path}" if row.path else files, row)
-    return Written(list(rows.values()), sources)
+    return Written(list(rows.values()), taken)
 
 
 def _implied(placed: Mapping[str, Placement], base: Lookup) -> dict[str, Row]:
@@ -113,7 +122,9 @@ def _sorted_out(placements: Sequence[Placement]) -> tuple[list[Placement], list[
     return firsts, links, others
 
 
-def _write_files(placements: list[Placement], writer: _Writer, workers: int) -> Iterator[tuple[Row, Stamp | None]]:
+def _write_files(
+    placements: list[Placement], writer: _Writer, workers: int
+) -> Iterator[tuple[Placement, Row, Stamp | None]]:
     """Write every file; their rows, with the digests and sizes that they came to have (a context may change)."""
 
     def write(chunk: Sequence[Placement]) -> list[_Came]:
@@ -121,7 +132,7 @@ def _write_files(placements: list[Placement], writer: _Writer, workers: int) -> 
 
     written = in_processes(write, placements, min(workers, len(placements) // _CHUNK_FILES))
     for placement, (size, digest, stamp) in zip(placements, written, strict=True):
-        yield with_digest(placement.row, digest, size), stamp
+        yield placement, with_digest(placement.row, digest, size), stamp
 
 
 def _linkable(placements: list[Placement], inputs: Mapping[int, View]) -> set[str]:

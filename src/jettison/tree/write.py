@@ -102,7 +102,7 @@ def _commit(  # noqa: PLR0917 - the parts of a snapshot
     made = materialize(placements, base, views, files, disk, workers=workers, earlier=before)
     rows = write_rows(out, made.rows)
     if root:
-        write_sources(out, root, made.sources, began_ns)
+        write_sources(out, root, ((each.row, each.stamp) for each in made.taken), began_ns)
     write_head(out, msgspec.structs.replace(head, alone=alone and rows[0].implied))
     written = [row for row in rows if row.type == FILE]
     return Copied(
