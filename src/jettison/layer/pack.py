@@ -1,17 +1,22 @@
-"""A snapshot as a layer: one streaming pass that writes the tar, compresses it and sums both."""
+"""A snapshot as a layer: one streaming pass that writes the tar, compresses it and sums both; of a snapshot that is
+there (`pack`), or while it is made (`taped`).
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from typing import IO
 
 import msgspec
 
 from jettison.base.digest import hex_of
 from jettison.base.errors import HostError, refused
 from jettison.layer.press import Press, Pressed
-from jettison.layer.tarwrite import END, Piece, layer_pieces, padding
+from jettison.layer.tarwrite import END, Entries, Piece, layer_pieces, padding
 from jettison.tree.manifest import read_head, read_rows
+from jettison.tree.row import Row
 
 
 class Packed(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,18 +44,115 @@ def pack(snapshot: str, blobs_dir: str, compression: str = "gzip", clamp_epoch: 
 
 def pack_pieces(pieces: Iterable[Piece], files: str, blobs_dir: str, compression: str) -> Packed:
     """Headers, and the content of the files below the directory `files`, as a blob in `blobs_dir`. See `pack`."""
-    aside = os.path.join(blobs_dir, f".pack-{os.getpid()}-{os.urandom(6).hex()}")
+    with _aside(blobs_dir) as blob, _writing(blobs_dir):
+        return blob.named(press_pieces(pieces, files, Press(compression, blob.file)))
+
+
+class LayerTape:
+    """The layer of a snapshot that is being made: a `tree.tape.Tape`."""
+
+    def __init__(self, press: Press, clamp_epoch: int | None, where: str) -> None:
+        """`where`, for people, is the layer written."""
+        self._press = press
+        self._entries = Entries(clamp_epoch)
+        self._where = where
+        self._padding = 0
+        self._is_spoilt = False
+
+    def row(self, row: Row) -> None:
+        """See `Tape`."""
+        with _writing(self._where):
+            self._press.skip(self._padding)
+            self._padding = 0
+            for piece in self._entries.of(row):
+                self._press.write(piece.header)
+                self._padding = padding(piece.size)
+
+    def write(self, data: memoryview) -> None:
+        """See `Tape`."""
+        with _writing(self._where):
+            self._press.write(data)
+
+    def spoil(self) -> None:
+        """See `Tape`."""
+        self._is_spoilt = True
+
+    def finish(self) -> Pressed | None:
+        """The layer's sums; None for one that is spoilt, which is then to be packed."""
+        if self._is_spoilt:
+            self._press.abandon()
+            return None
+        with _writing(self._where):
+            self._press.skip(self._padding)
+            self._press.write(END)
+            return self._press.finish()
+
+
+class Taping:
+    """What `taped` gives: a tape, and, once its block is left, what came of it."""
+
+    def __init__(self, tape: LayerTape) -> None:
+        self.tape = tape
+        self.packed: Packed | None = None
+
+
+@contextmanager
+def taped(blobs_dir: str, compression: str = "gzip", clamp_epoch: int | None = None) -> Iterator[Taping]:
+    """A tape for a snapshot that is made in the block. `packed` is then what `pack` would give, and the blob lies in
+    `blobs_dir` ("" only hashes); None when a file came out otherwise than it was told, so that the snapshot is still to
+    be packed. Raises HostError for a full disk; what the block raises leaves nothing.
+    """
+    with _aside(blobs_dir) if blobs_dir else nullcontext() as blob:
+        press = Press(compression, blob.file) if blob is not None else Press("uncompressed", None)
+        taping = Taping(LayerTape(press, clamp_epoch, blobs_dir))
+        try:
+            yield taping
+            made = taping.tape.finish()
+        except BaseException:
+            press.abandon()
+            raise
+        if made is not None:
+            with _writing(blobs_dir):
+                taping.packed = _packed(made) if blob is None else blob.named(made)
+
+
+class _Blob:
+    """A blob that is being written beside those that are whole."""
+
+    def __init__(self, directory: str, path: str, file: IO[bytes]) -> None:
+        self.file = file
+        self._directory = directory
+        self._path = path
+
+    def named(self, made: Pressed) -> Packed:
+        """It is whole: its name is its digest's."""
+        self.file.flush()
+        os.fchmod(self.file.fileno(), 0o644)
+        os.rename(self._path, os.path.join(self._directory, hex_of(made.digest)))
+        return _packed(made)
+
+
+@contextmanager
+def _aside(directory: str) -> Iterator[_Blob]:
+    """A blob that is there whole, once it is named, or not at all."""
+    path = os.path.join(directory, f".pack-{os.getpid()}-{os.urandom(6).hex()}")
+    with _writing(directory):
+        file = open(path, "xb")  # noqa: SIM115 - closed below
     try:
-        with open(aside, "xb") as file:
-            made = _packed(press_pieces(pieces, files, Press(compression, file)))
-        os.chmod(aside, 0o644)
-        os.rename(aside, os.path.join(blobs_dir, hex_of(made.digest)))
-    except BaseException as error:
-        _forget(aside)
-        if isinstance(error, OSError):
-            raise refused(f"cannot write a layer in {blobs_dir}", error) from error
-        raise
-    return made
+        yield _Blob(directory, path, file)
+    finally:
+        _forget(path)
+        with suppress(OSError):  # the disk is full, and has said so
+            file.close()
+
+
+@contextmanager
+def _writing(where: str) -> Iterator[None]:
+    """A disk's refusals in words. Reading a snapshot raises its own."""
+    try:
+        yield
+    except OSError as error:
+        raise refused(f"cannot write a layer in {where}", error) from error
 
 
 def _packed(made: Pressed) -> Packed:

@@ -237,7 +237,7 @@ class Press:
         self._piece = memoryview(bytearray(PIECE_BYTES))  # zeroed: padding is written by moving on
         self._at = 0
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Append bytes."""
         end = self._at + len(data)
         if end <= PIECE_BYTES:

@@ -34,7 +34,14 @@ class Piece(NamedTuple):
 def layer_pieces(
     rows: Iterable[Row], clamp_epoch: int | None = None, *, foreign: bool = False, exact_times: bool = False
 ) -> Iterator[Piece]:
-    """The entries of a layer made of `rows`, which are in `tree.row.order`; `END` is not among them.
+    """The entries of a layer made of `rows`, which are in `tree.row.order`; see `Entries`. `END` is not among them."""
+    entries = Entries(clamp_epoch, foreign=foreign, exact_times=exact_times)
+    for row in rows:
+        yield from entries.of(row)
+
+
+class Entries:
+    """The entries of a layer's rows, one after the other.
 
     DELETED rows are whiteouts at the place of the name they hide. `foreign` is for the rows of an unpacked layer, whose
     lower layers nobody knows: there an emptied directory is an opaque mark, and the root's own entry is kept. In our
@@ -42,35 +49,39 @@ def layer_pieces(
     every mtime. `exact_times` is for what is no layer: mtimes keep their nanoseconds. Of a hard-link group the first
     path here carries the bytes.
     """
-    first_of: dict[str, str] = {}
-    for row in rows:
+
+    def __init__(self, clamp_epoch: int | None = None, *, foreign: bool = False, exact_times: bool = False) -> None:
+        self._clamp_epoch = clamp_epoch
+        self._foreign = foreign
+        self._exact_times = exact_times
+        self._first_of: dict[str, str] = {}
+
+    def of(self, row: Row) -> list[Piece]:
+        """What stands for the next row, in `tree.row.order`."""
         if row.type == DELETED:
-            yield Piece(header(_bytes(_whiteout(row.path)), b"0"))
-            continue
-        if row.path or (foreign and not row.implied):
-            yield _entry(row, first_of, clamp_epoch, exact_times=exact_times)
-        if foreign and row.opaque:
-            yield Piece(header(_bytes(f"{row.path}/{OPAQUE}" if row.path else OPAQUE), b"0"))
+            return [Piece(header(_bytes(_whiteout(row.path)), b"0"))]
+        found = [self._entry(row)] if row.path or (self._foreign and not row.implied) else []
+        if self._foreign and row.opaque:
+            found.append(Piece(header(_bytes(f"{row.path}/{OPAQUE}" if row.path else OPAQUE), b"0")))
+        return found
 
-
-def _entry(row: Row, first_of: dict[str, str], clamp_epoch: int | None, *, exact_times: bool) -> Piece:
-    mtime = row.mtime_ns // _NS
-    fraction = row.mtime_ns % _NS if exact_times and mtime >= 0 else 0
-    if clamp_epoch is not None and mtime > clamp_epoch:
-        mtime = clamp_epoch
-    name = _bytes(row.path)
-    if row.link:
-        first = first_of.setdefault(row.link, row.path)
-        if first != row.path:
-            link = _bytes(first)
-            return Piece(header(name, _LINK, row.mode, row.uid, row.gid, 0, mtime, link, fraction_ns=fraction))
-    if row.type == FILE:
-        made = header(name, b"0", row.mode, row.uid, row.gid, row.size, mtime, xattrs=row.xattrs, fraction_ns=fraction)
-        return Piece(made, row.path, row.size) if row.size else Piece(made)
-    if row.type == DIR:
-        name = name + b"/" if name else b"./"
-    kind, link = _KINDS[row.type], _bytes(row.target)
-    return Piece(header(name, kind, row.mode, row.uid, row.gid, 0, mtime, link, row.device, row.xattrs, fraction))
+    def _entry(self, row: Row) -> Piece:
+        mtime = row.mtime_ns // _NS
+        fraction = row.mtime_ns % _NS if self._exact_times and mtime >= 0 else 0
+        if self._clamp_epoch is not None and mtime > self._clamp_epoch:
+            mtime = self._clamp_epoch
+        name, ids = _bytes(row.path), (row.mode, row.uid, row.gid)
+        if row.link:
+            first = self._first_of.setdefault(row.link, row.path)
+            if first != row.path:
+                return Piece(header(name, _LINK, *ids, 0, mtime, _bytes(first), fraction_ns=fraction))
+        if row.type == FILE:
+            made = header(name, b"0", *ids, row.size, mtime, xattrs=row.xattrs, fraction_ns=fraction)
+            return Piece(made, row.path, row.size) if row.size else Piece(made)
+        if row.type == DIR:
+            name = name + b"/" if name else b"./"
+        kind, link = _KINDS[row.type], _bytes(row.target)
+        return Piece(header(name, kind, *ids, 0, mtime, link, row.device, row.xattrs, fraction))
 
 
 def _whiteout(path: str) -> str:

@@ -13,10 +13,12 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from jettison.tree.digests import hash_paths
+from jettison.tree.conveyor import Outlet
+from jettison.tree.copying import NOWHERE, copy_through
 from jettison.tree.directory import xattrs_of
 from jettison.tree.manifest import Head, write_head, write_rows
 from jettison.tree.row import BLOCK, CHAR, DELETED, DIR, FIFO, FILE, SYMLINK, Row, order, with_digest
+from jettison.tree.tape import Came, Tape, make_files
 
 _TYPES = {
     stat.S_IFREG: FILE,
@@ -149,26 +151,45 @@ def is_untouched(upper: str, below: str) -> bool:
     return (one.st_mode, one.st_uid, one.st_gid) == (two.st_mode, two.st_uid, two.st_gid)
 
 
-def commit(stage: str, base: LiveView, out: str, *, namespace: str, head: Head) -> list[Row]:
+def commit(
+    stage: str,
+    base: LiveView,
+    out: str,
+    *,
+    namespace: str,
+    head: Head,
+    tape: Tape | None = None,
+    workers: int = 1,
+) -> list[Row]:
     """Make the snapshot `out` of the directory `stage`, on the same filesystem; its rows, [] when nothing changed.
 
     In it lies `files`, an upper directory that nobody writes to any more, and nothing else. `base` shows the tree
-    below; `namespace` is that of the overlay's marks: trusted or user.
+    below; `namespace` is that of the overlay's marks: trusted or user. `tape` is told of the snapshot meanwhile. Up to
+    `workers` processes read the files; the caller must then have no threads.
     """
     files = os.path.join(stage, "files")
     rows = Scan(files, base, namespace).rows()
     if rows:
-        rows = write_rows(stage, _summed(rows, files))
+        rows = write_rows(stage, _summed(rows, files, tape, workers))
         write_head(stage, head)
         os.rename(stage, out)
     return rows
 
 
-def _summed(rows: list[Row], files: str) -> list[Row]:
+def _summed(rows: list[Row], files: str, tape: Tape | None, workers: int) -> list[Row]:
     """The rows, with the digests of their files: these are in memory yet, and every step's result is summed."""
-    paths = [row.path for row in rows if row.type == FILE and row.size]
-    found = dict(zip(paths, hash_paths([f"{files}/{path}" for path in paths]), strict=True))
-    return [with_digest(row, found[row.path]) if row.path in found else row for row in rows]
+
+    def read(row: Row, outlet: Outlet) -> Came:
+        fd = os.open(f"{files}/{row.path}", _NO_FOLLOW)
+        try:
+            return Came(*copy_through(fd, NOWHERE, row.size, outlet))
+        finally:
+            os.close(fd)
+
+    firsts = [row for row in rows if row.type == FILE and row.size and row.link in ("", row.path)]
+    made = make_files(read, firsts, firsts, rows, tape, workers)
+    found = {row.path: came.digest for row, came in zip(firsts, made, strict=True)}
+    return [with_digest(row, found[row.link or row.path]) if row.type == FILE and row.size else row for row in rows]
 
 
 class Scan:

@@ -66,18 +66,6 @@ def _hash_together(fds: list[int]) -> list[str]:
     return found
 
 
-def hash_paths(paths: Sequence[str]) -> list[str]:
-    """The digests of files that are ours, by their paths on this machine. Raises OSError."""
-    found = []
-    for path in paths:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            found.append(_hash(fd))
-        finally:
-            os.close(fd)
-    return found
-
-
 def _hash(fd: int) -> str:
     data = os.read(fd, _PIECE_BYTES)
     if not data:

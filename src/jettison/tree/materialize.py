@@ -9,31 +9,27 @@ file that was not touched since an earlier copy is linked from what that left.
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from jettison.base.digest import digest_of
+from jettison.base.digest import EMPTY_SHA256, digest_of
 from jettison.base.errors import HostError
-from jettison.tree.digests import hash_paths
+from jettison.tree.conveyor import Outlet
+from jettison.tree.copying import NOWHERE, copy_bytes, copy_summed, copy_through
 from jettison.tree.directory import DirectoryView
 from jettison.tree.disk import Disk
 from jettison.tree.earlier import Earlier
-from jettison.tree.fork import in_processes
-from jettison.tree.row import DIR, FILE, Row, with_digest
+from jettison.tree.row import DIR, FILE, Row, order, with_digest
 from jettison.tree.sheet import ARCHIVE, Placement
 from jettison.tree.stamp import Stamp, stamp_of
+from jettison.tree.tape import Came, Tape, make_files
 from jettison.tree.view import ROOT, Lookup, View
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_SMALL_BYTES = 128 * 1024  # read and written in one piece
-_PIECE_BYTES = 1 << 30
-_CHUNK_FILES = 500  # fewer are not worth another process
+_OURS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_LINK = (errno.EMLINK, errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP)
-_Came = tuple[int, str, Stamp | None]  # bytes, digest, source
-_NO_RANGE = (errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM)
 
 
 class Taken(msgspec.Struct, frozen=True, gc=False):
@@ -60,8 +56,9 @@ def materialize(
     *,
     workers: int = 1,
     earlier: Earlier | None = None,
+    tape: Tape | None = None,
 ) -> Written:
-    """Write `placements` (in `tree.row.order`) into the empty directory `files`.
+    """Write `placements` (in `tree.row.order`) into the empty directory `files`; `tape` is told of it all meanwhile.
 
     Ancestors that `base` has and nobody placed become `implied` rows. `inputs` are the views by the number that
     placements use. `workers` processes share the files. `earlier` is what an earlier copy from the same directory left.
@@ -75,12 +72,14 @@ def materialize(
         if row.path:
             os.mkdir(f"{files}/{row.path}", 0o700)
     firsts, links, others = _sorted_out(placements)
+    writer = _Writer(inputs, files, disk, _linkable(firsts, inputs), earlier, taped=tape is not None)
+    ordered = sorted(rows.values(), key=lambda row: order(row.path)) if tape is not None else ()
+    made = make_files(writer.write, firsts, [placement.row for placement in firsts], ordered, tape, workers)
     taken = []
-    writer = _Writer(inputs, files, disk, _linkable(firsts, inputs), earlier)
-    for placement, row, stamp in _write_files(firsts, writer, workers):
-        rows[row.path] = row
-        if stamp is not None:
-            taken.append(Taken(placement.source, stamp, row))
+    for placement, came in zip(firsts, made, strict=True):  # with what they came to have: a context may change
+        row = rows[placement.row.path] = with_digest(placement.row, came.digest, came.size_bytes)
+        if came.stamp is not None:
+            taken.append(Taken(placement.source, came.stamp, row))
     for row in links:
         os.link(f"{files}/{row.link}", f"{files}/{row.path}", follow_symlinks=False)
         rows[row.path] = with_digest(row, rows[row.link].digest, rows[row.link].size)
@@ -122,19 +121,6 @@ def _sorted_out(placements: Sequence[Placement]) -> tuple[list[Placement], list[
     return firsts, links, others
 
 
-def _write_files(
-    placements: list[Placement], writer: _Writer, workers: int
-) -> Iterator[tuple[Placement, Row, Stamp | None]]:
-    """Write every file; their rows, with the digests and sizes that they came to have (a context may change)."""
-
-    def write(chunk: Sequence[Placement]) -> list[_Came]:
-        return [writer.write(placement) for placement in chunk]
-
-    written = in_processes(write, placements, min(workers, len(placements) // _CHUNK_FILES))
-    for placement, (size, digest, stamp) in zip(placements, written, strict=True):
-        yield placement, with_digest(placement.row, digest, size), stamp
-
-
 def _linkable(placements: list[Placement], inputs: Mapping[int, View]) -> set[str]:
     """The paths whose file may be linked from another snapshot: no two of them have the same inode."""
     found: set[str] = set()
@@ -155,48 +141,89 @@ def _linkable(placements: list[Placement], inputs: Mapping[int, View]) -> set[st
 
 
 class _Writer:
-    """Writes one file at a time below the directory `files`; `linkable` has the paths that `_linkable` found."""
+    """Writes one file at a time below the directory `files`; `linkable` has the paths that `_linkable` found. With
+    `taped` the bytes of all of them go past an outlet, of those that are linked, too.
+    """
 
     def __init__(
-        self, inputs: Mapping[int, View], files: str, disk: Disk, linkable: set[str], earlier: Earlier | None
+        self,
+        inputs: Mapping[int, View],
+        files: str,
+        disk: Disk,
+        linkable: set[str],
+        earlier: Earlier | None,
+        *,
+        taped: bool,
     ) -> None:
         self._inputs = inputs
         self._files = files
         self._disk = disk
         self._linkable = linkable
         self._earlier = earlier
+        self._taped = taped
 
-    def write(self, placement: Placement) -> _Came:
-        """One file: how many bytes it has, their digest, and the stamp of a source that is the user's."""
+    def write(self, placement: Placement, outlet: Outlet) -> Came:
+        """One file."""
         row, at = placement.row, f"{self._files}/{placement.row.path}"
         if placement.input == ARCHIVE:
             os.rename(placement.source, at)
+            came = self._read(at, row, "", outlet)
             if not placement.same:
                 self._disk.finish_path(at, row)
-            return row.size, hash_paths((at,))[0], None
+            return came
         view = self._inputs.get(placement.input)
         if view is not None and row.path in self._linkable and _link(view.where(placement.source), at):
-            return row.size, row.digest or hash_paths((at,))[0], None
+            return self._read(at, row, row.digest, outlet)
         if isinstance(view, DirectoryView) and self._earlier is not None:
             same = self._earlier.same(row, view.where(placement.source))
             if same is not None and _link(same[0], at):
-                return row.size, same[1].digest, same[1].stamp
-        return self._copy(placement, view, at)
+                return self._read(at, row, same[1].digest, outlet)._replace(stamp=same[1].stamp)
+        return self._copy(placement, view, at, outlet)
 
-    def _copy(self, placement: Placement, view: View | None, at: str) -> _Came:
-        row, stamp = placement.row, None
+    def _read(self, at: str, row: Row, digest: str, outlet: Outlet) -> Came:
+        """A file that is there already; it is read where that tells anybody anything."""
+        if not row.size or (digest and not self._taped):
+            return Came(row.size, digest or EMPTY_SHA256)
+        fd = os.open(at, _OURS)
+        try:
+            return Came(*copy_through(fd, NOWHERE, row.size, outlet, digest))
+        finally:
+            os.close(fd)
+
+    def _copy(self, placement: Placement, view: View | None, at: str, outlet: Outlet) -> Came:
+        row = placement.row
         target = os.open(at, _NEW, 0o600)
         try:
-            size, digest = row.size, row.digest
             if placement.data is not None:
-                _write(target, placement.data)
-                digest = digest_of(placement.data)
+                came = _write(target, placement.data, outlet)
             elif view is not None and row.size:
-                size, digest, stamp = _copy_from(view, placement, target)
+                came = self._copy_from(view, placement, target, outlet)
+            else:
+                came = Came(row.size, row.digest)
             self._disk.finish(target, row)
         finally:
             os.close(target)
-        return size, digest, stamp
+        return came
+
+    def _copy_from(self, view: View, placement: Placement, target: int, outlet: Outlet) -> Came:
+        row = placement.row
+        source = view.open(placement.source)
+        try:
+            stamp = stamp_of(os.fstat(source)) if isinstance(view, DirectoryView) else None
+            if self._taped:
+                size, digest = copy_through(source, target, row.size, outlet, row.digest)
+            elif row.digest:
+                size, digest = copy_bytes(source, target, row.size), row.digest
+            else:
+                size, digest = copy_summed(source, target, row.size)
+        finally:
+            os.close(source)
+        if view.linkable and size != row.size:
+            raise HostError(
+                f"a snapshot is damaged: /{placement.source} has {size} bytes and should have {row.size}",
+                hint="remove its directory from the store's snapshots, and build again",
+            )
+        return Came(size, digest, stamp)
 
 
 def _link(source: str, at: str) -> bool:
@@ -209,59 +236,14 @@ def _link(source: str, at: str) -> bool:
     return True
 
 
-def _copy_from(view: View, placement: Placement, target: int) -> _Came:
-    digest = placement.row.digest
-    source = view.open(placement.source)
-    try:
-        stamp = stamp_of(os.fstat(source)) if isinstance(view, DirectoryView) else None
-        if digest:
-            size = copy_bytes(source, target, placement.row.size)
-        else:
-            size, digest = copy_summed(source, target, placement.row.size)
-    finally:
-        os.close(source)
-    if view.linkable and size != placement.row.size:
-        raise HostError(
-            f"a snapshot is damaged: /{placement.source} has {size} bytes and should have {placement.row.size}",
-            hint="remove its directory from the store's snapshots, and build again",
-        )
-    return size, digest, stamp
-
-
-def copy_summed(source: int, target: int, expected: int) -> tuple[int, str]:
-    """Everything from where `source` stands, into `target`: how many bytes that was, and their digest."""
-    data = os.read(source, _SMALL_BYTES)
-    summed, total = hashlib.sha256(data), len(data)
-    _write(target, data)
-    while total != expected or len(data) == _SMALL_BYTES:  # a read that gave less than asked ended at the end
-        data = os.read(source, _SMALL_BYTES)
-        if not data:
-            break
-        summed.update(data)
-        _write(target, data)
-        total += len(data)
-    return total, "sha256:" + summed.hexdigest()
-
-
-def copy_bytes(source: int, target: int, expected: int) -> int:
-    """Everything from where `source` stands, into `target`; how many bytes that was. `expected` chooses the way."""
-    total = 0
-    if expected > _SMALL_BYTES:
-        try:
-            while done := os.copy_file_range(source, target, _PIECE_BYTES):
-                total += done
-        except OSError as error:
-            if error.errno not in _NO_RANGE or total:
-                raise
-    while data := os.read(source, _SMALL_BYTES):
-        _write(target, data)
-        total += len(data)
-        if total == expected and len(data) < _SMALL_BYTES:
-            break  # a read that gave less than asked ended at the end
-    return total
-
-
-def _write(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
+def _write(target: int, data: bytes, outlet: Outlet) -> Came:
+    """Bytes of the Dockerfile's own."""
+    outlet.begin(len(data))
+    left = memoryview(data)
+    while left:
+        room = outlet.room()
+        count = os.write(target, left[: len(room)])
+        room[:count] = left[:count]
+        outlet.put(count)
+        left = left[count:]
+    return Came(len(data), digest_of(data))

@@ -14,10 +14,11 @@ from jettison.tree.directory import DirectoryView
 from jettison.tree.disk import Disk
 from jettison.tree.earlier import find_earlier, write_sources
 from jettison.tree.manifest import Head, write_head, write_rows
-from jettison.tree.materialize import materialize
+from jettison.tree.materialize import Taken, materialize
 from jettison.tree.place import Unarchive, place_copy, place_directory
 from jettison.tree.row import FILE
 from jettison.tree.sheet import Placement
+from jettison.tree.tape import Tape
 from jettison.tree.view import StackView, View
 
 _NS = 1_000_000_000
@@ -25,13 +26,15 @@ _NS = 1_000_000_000
 
 class Copied(msgspec.Struct, frozen=True, kw_only=True):
     """`changed` False: nothing was created or replaced, and there is no snapshot. `digest` is its content digest
-    (`tree.content.snapshot_digest`). `files` and `size_bytes` are of what was written.
+    (`tree.content.snapshot_digest`). `files` and `size_bytes` are of what was written; `taken` are the files that were
+    copied from the user's directories.
     """
 
     changed: bool
     digest: str = ""
     files: int = 0
     size_bytes: int = 0
+    taken: list[Taken] = []
 
 
 def copy_step(
@@ -46,6 +49,7 @@ def copy_step(
     epoch: int | None = None,
     workers: int = 1,
     earlier: Sequence[str] | None = None,
+    tape: Tape | None = None,
     clock: Callable[[], int] = time.time_ns,
 ) -> Copied:
     """Do `op` onto the snapshot directories `tree` (bottom first); the snapshot `out`, which must not exist, is made.
@@ -54,7 +58,8 @@ def copy_step(
     itself, None is now. `unarchive` extracts what ADD unpacks (`tree.place.Unarchive`). `workers` processes share the
     files; the caller must then have no threads. `earlier` are snapshots that copies like this one left, the newest
     first: files that were not touched since are linked from the first that came from the same directory, and what the
-    next copy needs for that is written down; None does neither. `clock` tells the time in ns.
+    next copy needs for that is written down; None does neither. `tape` is told of the snapshot while it is made.
+    `clock` tells the time in ns.
 
     Raises InputError, HostError, OSError; nothing is then left at `out`.
     """
@@ -72,7 +77,7 @@ def copy_step(
             placements = place_copy(op, base, inputs, now_ns=now_ns, unarchive=unarchive, scratch=scratch)
         if not placements:
             return Copied(changed=False)
-        copied = _commit(placements, base, inputs, out, disk, head, workers, earlier, began_ns, alone=alone)
+        copied = _commit(placements, base, inputs, out, disk, head, workers, earlier, began_ns, tape, alone=alone)
         _remove(scratch)
         done = True
     finally:
@@ -91,6 +96,7 @@ def _commit(  # noqa: PLR0917 - the parts of a snapshot
     workers: int,
     earlier: Sequence[str] | None,
     began_ns: int,
+    tape: Tape | None,
     *,
     alone: bool,
 ) -> Copied:
@@ -99,7 +105,7 @@ def _commit(  # noqa: PLR0917 - the parts of a snapshot
     views = dict(enumerate(inputs, 1))
     root = None if earlier is None else _root(inputs)
     before = find_earlier(earlier or (), root) if root else None
-    made = materialize(placements, base, views, files, disk, workers=workers, earlier=before)
+    made = materialize(placements, base, views, files, disk, workers=workers, earlier=before, tape=tape)
     rows = write_rows(out, made.rows)
     if root:
         write_sources(out, root, ((each.row, each.stamp) for each in made.taken), began_ns)
@@ -110,6 +116,7 @@ def _commit(  # noqa: PLR0917 - the parts of a snapshot
         digest=snapshot_digest(out, rows),
         files=len(written),
         size_bytes=sum(row.size for row in written),
+        taken=made.taken,
     )
 
 

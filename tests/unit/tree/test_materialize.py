@@ -1,19 +1,17 @@
 """Snapshots on the disk: where bytes are linked and where copied, several processes, and what goes wrong midway."""
 
-import errno
 import os
 
 import pytest
 from trees import DISK, check_disk, directory, shown, snapshot, usual
 
 from jettison.base.digest import digest_of
-from jettison.base.errors import HostError, InputError, InternalError
+from jettison.base.errors import HostError
 from jettison.planning.ops import CopyOp, CopySource, MkdirOp
 from jettison.tree.content import snapshot_digest
+from jettison.tree.copying import copy_bytes
 from jettison.tree.disk import Disk
-from jettison.tree.fork import in_processes
 from jettison.tree.manifest import Head, read_head, read_rows
-from jettison.tree.materialize import copy_bytes
 from jettison.tree.row import CHAR, DELETED, DIR, FILE, Row, with_digest
 from jettison.tree.view import DirectoryView, StackView
 from jettison.tree.write import copy_step
@@ -119,42 +117,6 @@ def test_several_processes_give_the_same(tmp_path, workers):
     assert shown(str(tmp_path / "many")) == usual(tree | {f"d{n}/": "" for n in range(7)})
     if os.geteuid() == 0:
         check_disk(str(tmp_path / "many"))
-
-
-def test_results_of_processes_are_in_order():
-    assert in_processes(lambda run: [item * 2 for item in run], range(10), 3) == [n * 2 for n in range(10)]
-    assert in_processes(list, [], 0) == []
-
-
-@pytest.mark.parametrize("bad", [0, 9])
-@pytest.mark.parametrize(
-    "error", [InputError("broken", hint="mend it"), OSError(errno.ENOSPC, "full", "/x"), ValueError("odd")]
-)
-def test_a_fault_in_any_process_is_raised(bad, error):
-    def work(run):
-        if bad in run:
-            raise error
-        return list(run)
-
-    kind = InternalError if isinstance(error, ValueError) and bad == 0 else type(error)
-    with pytest.raises(kind) as caught:
-        in_processes(work, range(10), 2)
-    if kind is InputError:
-        assert caught.value.hint == "mend it"
-    elif kind is OSError:
-        assert caught.value.errno == errno.ENOSPC
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
-
-
-def test_a_process_that_dies_is_noticed():
-    def work(run):
-        if 0 in run:
-            os._exit(1)
-        return list(run)
-
-    with pytest.raises(InternalError, match="ended without an answer"):
-        in_processes(work, range(4), 2)
 
 
 class Changing(DirectoryView):
