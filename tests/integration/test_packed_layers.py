@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jettison.app.outputs import PACKERS, shared_out
+from jettison.app.packing import PACKERS, shared_out
 from project import Project, project
 
 __all__ = ["project"]

@@ -10,7 +10,8 @@ import msgspec
 from jettison.app.finish import Solved
 from jettison.app.images import Images, known_blob
 from jettison.app.materials import Materials
-from jettison.app.outputs import HASH_ONLY, BuiltLayer, Packer, Packing
+from jettison.app.outputs import BuiltLayer
+from jettison.app.packing import Packer, Packing
 from jettison.app.request import CacheTarget
 from jettison.app.session import Session
 from jettison.base.digest import is_digest
@@ -160,7 +161,7 @@ class CacheMaker:
         compression = next((name for name, media_type in LAYER_TYPES.items() if media_type == blob.media_type), "")
         name = compressor_name(compression)
         packed = self._store.layers.packed(layer, compression, None, name)
-        hashed = packed or self._store.layers.packed(layer, HASH_ONLY, None, "")
+        hashed = packed or self._store.layers.hashed(layer, None)
         return CachedLayer(
             diff_id=blob.diff_id,
             blob=descriptor_of(blob),

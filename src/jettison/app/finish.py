@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 import msgspec
 
@@ -10,7 +11,8 @@ from jettison.app.emit import Emitter
 from jettison.app.images import Images
 from jettison.app.materials import Materials, each
 from jettison.app.options import has_inline_cache, is_multiple, platforms
-from jettison.app.outputs import HASH_ONLY, Assembler, BuiltImage, Inline, Packer, Packing
+from jettison.app.outputs import Assembler, BuiltImage, Inline
+from jettison.app.packing import Packer, Packing, naming_of, outputs_of, packing_of
 from jettison.app.request import ARCHIVES, FILES, BuildRequest, OutputSpec
 from jettison.app.session import Session
 from jettison.base.digest import digest_of, is_digest
@@ -81,13 +83,13 @@ class Finisher:
         for stack in (solved.outcome.results[plan.result].layers for plan in solved.plans):
             self._materials.prove(stack)
             carried = tuple(layer for layer in stack if is_digest(layer) and layer not in bases)
-            for output in (self._request.outputs or (OutputSpec(type="image"),)) if carried else ():
+            for output in outputs_of(self._request) if carried else ():
                 self._gather(stack, carried, output)
 
     def _gather(self, stack: tuple[str, ...], carried: tuple[str, ...], output: OutputSpec) -> None:
         if output.type == "cacheonly":
             return
-        packing = self._packing(output) if output.type in ARCHIVES else self._naming(output, {})
+        packing = packing_of(output, self._epoch) if output.type in ARCHIVES else naming_of(output, self._epoch)
         known = {} if output.type in FILES else self._packer.known(carried, packing)
         if len(known) < len(set(carried)):
             self._materials.directories(stack)
@@ -99,12 +101,12 @@ class Finisher:
 
     def finish(self, solved: Solved) -> Made:
         """Every output, in order; what was made. Names are set last: what is named is whole."""
-        outputs = self._request.outputs or (OutputSpec(type="image"),)
+        outputs = outputs_of(self._request)
         tags = tuple(str(parse_reference(tag)) for tag in self._request.tags)
         made: dict[Packing, tuple[BuiltImage, ...]] = {}
         for output in outputs:
             if output.type in ARCHIVES:
-                self._write(self._built(solved, self._packing(output), made), output, tags)
+                self._write(self._built(solved, packing_of(output, self._epoch), made), output, tags)
             elif output.type in FILES:
                 self._write(self._built(solved, Packing(), made) if made else self._unpacked(solved), output, tags)
         if all(output.type in (*FILES, "cacheonly") for output in outputs) and not tags:
@@ -115,14 +117,11 @@ class Finisher:
         self._name(images, names)
         return self._made(images, names)
 
-    def _packing(self, output: OutputSpec) -> Packing:
-        return Packing(output.compression, self._epoch if output.rewrite_timestamp else None)
-
-    def _naming(self, kept: OutputSpec | None, made: dict[Packing, tuple[BuiltImage, ...]]) -> Packing:
+    def _naming(self, kept: OutputSpec | None, made: Iterable[Packing]) -> Packing:
         """The image that is named: the one that was exported if there was one, else hashed alone."""
         if kept is not None and kept.rewrite_timestamp:
-            return Packing(HASH_ONLY, self._epoch)
-        return next(iter(made), Packing())
+            return naming_of(kept, self._epoch)
+        return next(iter(made), naming_of(kept, self._epoch))
 
     def _built(
         self, solved: Solved, packing: Packing, made: dict[Packing, tuple[BuiltImage, ...]]

@@ -1,7 +1,4 @@
-"""The image of a solved plan: its layers packed, its config assembled, its names set. Exports are in `exports`.
-
-Layers are only hashed (their diff_ids are in the config) until an output needs their bytes.
-"""
+"""The image of a solved plan: its layers packed (`packing`), its config assembled. Exports are in `exports`."""
 
 from __future__ import annotations
 
@@ -12,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from jettison.app.images import Base
-from jettison.app.materials import Materials, each
+from jettison.app.packing import Packer, Packing
 from jettison.app.session import Session
-from jettison.base.digest import is_digest
-from jettison.base.errors import InternalError
 from jettison.oci.documents import Descriptor, HistoryEntry, ImageConfig
 from jettison.oci.image import EMPTY_DIFF_ID, LAYER_TYPES, Assembled, LayerFacts, assemble
 from jettison.planning import ops
@@ -26,11 +21,6 @@ from jettison.store.layers import PackedFact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from jettison.sandbox.spec import Packed, PackRequest
-
-HASH_ONLY = ""
-PACKERS = 4  # processes at once; each compresses large layers with threads of its own
 
 
 class BuiltLayer(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,96 +64,6 @@ def _record(layer: BuiltLayer) -> LayerRecord:
 
 
 Inline = Callable[[tuple[BuiltLayer, ...]], dict[str, Any]]
-
-
-class Packing(msgspec.Struct, frozen=True):
-    """How layers become blobs: `compression` "" only hashes; `clamp_epoch` (s) limits every mtime."""
-
-    compression: str = HASH_ONLY
-    clamp_epoch: int | None = None
-
-
-class Packer:
-    """Packs layers in the keeper; what was packed once in just that way is remembered."""
-
-    def __init__(self, session: Session, materials: Materials) -> None:
-        self._session = session
-        self._store = session.store
-        self._materials = materials
-
-    def pack(self, layers: tuple[str, ...], packing: Packing, base: tuple[str, ...] = ()) -> dict[str, PackedFact]:
-        """Every layer, packed; several at once. `base`: the stack of those that come from a base, bottom first."""
-        from jettison.layer.name import compressor_name
-
-        compressor = compressor_name(packing.compression)
-        known = self.known(layers, packing)
-        missing = [layer for layer in dict.fromkeys(layers) if layer not in known]
-        if not set(base).isdisjoint(missing):
-            self._materials.directories(base)  # each on those below it, which have what it takes for granted
-        made = each(shared_out(missing), lambda some: self._pack(some, packing, compressor))
-        return known | {fact.layer: fact for facts in made.values() for fact in facts}
-
-    def known(self, layers: tuple[str, ...], packing: Packing) -> dict[str, PackedFact]:
-        """The layers that were packed in just that way, and what came of it is here or can be fetched."""
-        from jettison.layer.name import compressor_name
-
-        compressor = compressor_name(packing.compression)
-        found = (
-            self._store.layers.packed(layer, packing.compression, packing.clamp_epoch, compressor)
-            for layer in dict.fromkeys(layers)
-        )
-        return {fact.layer: fact for fact in found if fact is not None and self._is_whole(fact)}
-
-    def _is_whole(self, fact: PackedFact) -> bool:
-        if not fact.digest or self._store.blobs.has(fact.digest):
-            return True
-        blobs = self._store.layers.blobs_of(fact.layer) if is_digest(fact.layer) else ()
-        return any(blob.digest == fact.digest and blob.sources for blob in blobs)
-
-    def _pack(self, layers: tuple[str, ...], packing: Packing, compressor: str) -> tuple[PackedFact, ...]:
-        """Some layers, one after the other."""
-        from jettison.sandbox.spec import PackAllRequest, PackedAll
-
-        with self._store.scratch() as aside:
-            packs = tuple(self._request(layer, packing, aside) for layer in layers)
-            reply = self._session.keeper().ask(PackAllRequest(packs=packs), cancel=self._session.cancel)
-            if not isinstance(reply, PackedAll):
-                raise InternalError(f"the keeper answered {type(reply).__name__}")
-            for digest in {made.digest for made in reply.packed if made.digest}:  # equal layers are one blob
-                self._store.blobs.adopt(f"{aside}/{digest[7:]}", digest)
-        return tuple(
-            self._learn(layer, made, packing, compressor) for layer, made in zip(layers, reply.packed, strict=True)
-        )
-
-    def _request(self, layer: str, packing: Packing, aside: str) -> PackRequest:
-        from jettison.sandbox.spec import PackRequest
-
-        return PackRequest(
-            snapshot=self._materials.directories((layer,))[0],
-            blobs=aside if packing.compression else "",
-            compression=packing.compression or "uncompressed",
-            clamp_epoch=packing.clamp_epoch,
-        )
-
-    def _learn(self, layer: str, reply: Packed, packing: Packing, compressor: str) -> PackedFact:
-        fact = PackedFact(
-            layer=layer,
-            compression=packing.compression,
-            clamp_epoch=packing.clamp_epoch,
-            compressor=compressor,
-            diff_id=reply.diff_id,
-            digest=reply.digest,
-            size_bytes=reply.size_bytes,
-            tar_bytes=reply.tar_bytes,
-        )
-        self._store.layers.add_packed(fact)
-        self._store.layers.learn(layer, diff_id="" if packing.clamp_epoch is not None else reply.diff_id)
-        return fact
-
-
-def shared_out(layers: list[str]) -> list[tuple[str, ...]]:
-    """Layers in a few groups: each is packed by a process, and most layers are too small to be worth one."""
-    return [tuple(layers[start::PACKERS]) for start in range(min(PACKERS, len(layers)))]
 
 
 class Assembler:

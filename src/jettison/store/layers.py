@@ -110,6 +110,23 @@ class Layers:
                 (*key, fact.diff_id, fact.digest, fact.size_bytes, fact.tar_bytes),
             )
 
+    def hashed(self, layer: str, clamp_epoch: int | None) -> PackedFact | None:
+        """The sums of the layer's tar, whatever became of it: no blob, no compressor."""
+        sql = "SELECT diff_id, tar_bytes FROM packed WHERE layer=? AND clamp=? LIMIT 1"
+        row = self._index.row(sql, layer, _clamp(clamp_epoch))
+        if row is None:
+            return None
+        return PackedFact(
+            layer=layer,
+            compression="",
+            clamp_epoch=clamp_epoch,
+            compressor="",
+            diff_id=row[0],
+            digest="",
+            size_bytes=0,
+            tar_bytes=row[1],
+        )
+
     def packed_size(self, layer: str) -> int:
         """The bytes of the layer's tar, 0 while it was never packed here."""
         row = self._index.row("SELECT max(tar_bytes) FROM packed WHERE layer=?", layer)
