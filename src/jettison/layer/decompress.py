@@ -13,7 +13,7 @@ from typing import Any
 from isal import isal_zlib
 
 from jettison.base.errors import InputError
-from jettison.layer.press import ZstdError, zstd_decoder
+from jettison.layer.zstd import ZstdError, zstd_decoder
 
 Read = Callable[[int], bytes]
 

@@ -10,7 +10,7 @@ def compressor_name(compression: str) -> str:
 
         return f"isal {isal.__version__} level 1"
     if compression == "zstd":
-        from jettison.layer.press import zstd_version
+        from jettison.layer.zstd import zstd_version
 
         return f"zstd {zstd_version()} level 3"
     return ""

@@ -1,4 +1,4 @@
-"""Compress and decompress layers: gzip (isal), zstd, and what archives come in. The one import of zstd is here.
+"""Compress layers: gzip (isal), zstd. Each library is imported where it is wanted: most layers are only summed.
 
 Compressing is deterministic (design: "Compression is deterministic"): the tar is cut at exactly every `PIECE_BYTES`,
 and each piece is compressed by an object of its own, so any number of workers gives the same bytes. The golden digests
@@ -10,75 +10,66 @@ from __future__ import annotations
 import hashlib
 import os
 import queue
-import sys
 import threading
 from collections.abc import Callable
 from typing import IO, Any
 
-from isal import isal_zlib
-
 from jettison.base.errors import UsageError
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
 
 PIECE_BYTES = 1 << 20
 GZIP, ZSTD, UNCOMPRESSED = "gzip", "zstd", "uncompressed"
 _GZIP_LEVEL = 1  # the highest whose bytes do not depend on the CPU
-_ZSTD_LEVEL = 3
-_ZSTD_WINDOW_LOG = 27  # 128 MiB, what the zstd program itself accepts
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # deflate, no flags, mtime 0, no extra flags, OS 255
 
 
 class Coder:
-    """One way to compress: a head, a piece at a time (whether it is the last), and a tail of the sum and length."""
+    """One way to compress: a head; a piece at a time (whether it is the last); and what goes on summing, where there is
+    a tail of the sum and length.
+    """
 
-    def __init__(self, name: str, head: bytes, piece: Callable[[Any, bool], bytes] | None, *, sums: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        head: bytes = b"",
+        piece: Callable[[Any, bool], bytes] | None = None,
+        sum: Callable[[Any, int], int] | None = None,  # noqa: A002 - what it is
+    ) -> None:
         self.name = name
         self.head = head
         self.piece = piece
-        self.sums = sums
+        self.sum = sum
 
 
-def _deflate(data: Any, last: bool) -> bytes:
-    coder = isal_zlib.compressobj(_GZIP_LEVEL, isal_zlib.DEFLATED, -15)
-    made: bytes = coder.compress(data)
-    tail: bytes = coder.flush(isal_zlib.Z_FINISH if last else isal_zlib.Z_FULL_FLUSH)
-    return made + tail
+def _gzip() -> Coder:
+    from isal import isal_zlib
+
+    def deflate(data: Any, last: bool) -> bytes:
+        coder = isal_zlib.compressobj(_GZIP_LEVEL, isal_zlib.DEFLATED, -15)
+        made: bytes = coder.compress(data)
+        tail: bytes = coder.flush(isal_zlib.Z_FINISH if last else isal_zlib.Z_FULL_FLUSH)
+        return made + tail
+
+    return Coder(GZIP, _GZIP_HEADER, deflate, isal_zlib.crc32)
 
 
-ZstdError = zstd.ZstdError
+def _zstd() -> Coder:
+    from jettison.layer.zstd import zstd_frame
+
+    return Coder(ZSTD, piece=lambda data, _: zstd_frame(data))
 
 
-def zstd_version() -> str:
-    """Of the zstd library."""
-    return str(zstd.zstd_version)
+def _plain() -> Coder:
+    return Coder(UNCOMPRESSED)
 
 
-def zstd_decoder() -> Any:
-    """An object that decompresses one frame, with bz2's interface. Raises ZstdError for more than 128 MiB of window."""
-    return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG})
-
-
-def _zstd_frame(data: Any, last: bool) -> bytes:
-    del last  # every piece is a whole frame; frames may follow each other
-    return zstd.compress(data, level=_ZSTD_LEVEL)
-
-
-_CODERS = {
-    GZIP: Coder(GZIP, _GZIP_HEADER, _deflate, sums=True),
-    ZSTD: Coder(ZSTD, b"", _zstd_frame, sums=False),
-    UNCOMPRESSED: Coder(UNCOMPRESSED, b"", None, sums=False),
-}
+_CODERS: dict[str, Callable[[], Coder]] = {GZIP: _gzip, ZSTD: _zstd, UNCOMPRESSED: _plain}
 
 
 def coder_of(compression: str) -> Coder:
     """The coder of that name: gzip, zstd or uncompressed. Raises UsageError."""
     if compression not in _CODERS:
         raise UsageError(f"unknown compression: {compression}", hint="use gzip, zstd or uncompressed")
-    return _CODERS[compression]
+    return _CODERS[compression]()
 
 
 class Pressed:
@@ -127,8 +118,8 @@ class _Output:
         if self.coder.piece is None:
             self.file.write(plain)
             return
-        if self.coder.sums:
-            self.crc = isal_zlib.crc32(plain, self.crc)
+        if self.coder.sum is not None:
+            self.crc = self.coder.sum(plain, self.crc)
         self._write(packed())
 
     def _write(self, data: bytes) -> None:
@@ -143,7 +134,7 @@ class _Output:
             return Pressed(diff_id, self.tar_bytes, "", 0)
         if self.coder.piece is None:
             return Pressed(diff_id, self.tar_bytes, diff_id, self.tar_bytes)
-        if self.coder.sums:
+        if self.coder.sum is not None:
             self._write(self.crc.to_bytes(4, "little") + (self.tar_bytes & 0xFFFFFFFF).to_bytes(4, "little"))
         return Pressed(diff_id, self.tar_bytes, "sha256:" + self.blob.hexdigest(), self.size_bytes)
 
