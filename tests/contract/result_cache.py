@@ -84,6 +84,20 @@ class ResultCacheContract:
         assert found.result.id == "b"
         assert found.parts == (KeyPart("two", "1"),)
 
+    def test_an_op_is_known_once_a_result_of_it_was_saved(self, cache: ResultCache, layers):
+        other = "sha256:" + "1" * 64
+        assert cache.known_ops((OP, other)) == frozenset()
+        save(cache, (key("k"),), OP, "site", Result(id="r", layers=(layer := layers.make(),), added=(layer,)))
+        assert cache.known_ops((OP, other)) == {OP}
+        assert cache.known_ops((other,)) == cache.known_ops(()) == frozenset()
+
+    def test_an_op_stays_known_when_later_ones_take_its_place(self, cache: ResultCache, layers):
+        del layers
+        for number in range(40):
+            save(cache, (key(f"k{number}"),), f"sha256:{number:064}", "site", Result(id=f"r{number}"))
+        everything = [f"sha256:{number:064}" for number in range(40)]
+        assert cache.known_ops(everything) == set(everything)
+
     def test_a_candidate_has_the_parts_of_the_last_key(self, cache: ResultCache, layers):
         del layers
         save(cache, (key("d", "of the definition"), key("c", "of the content")), OP, "site", Result(id="r"))

@@ -73,6 +73,28 @@ class InputsContract:
         assert len(set(found)) == 1
 
 
+class TellingContract:
+    """A world whose inputs and executor know each other: what a step took is what is read of it next, once."""
+
+    def test_what_was_taken_is_what_reading_it_gives(self, world):
+        world.write("a", "one")
+        world.write("b", "two")
+        step = copy("s.1", "/", "scratch", "context")
+        read = world.inputs.local_digest(step, 1)
+        assert world.inputs.is_told(step, 1)
+        world.executor.execute(step, (SCRATCH, None), lambda _event: None, world.cancel, telling=True)
+        assert world.inputs.local_digest(step, 1) == read
+
+    def test_what_was_taken_is_told_whatever_became_of_it_and_once(self, world):
+        world.write("a", "one")
+        step = copy("s.1", "/a", "scratch", "context")
+        read = world.inputs.local_digest(step, 1)
+        world.executor.execute(step, (SCRATCH, None), lambda _event: None, world.cancel, telling=True)
+        world.write("a", "three")
+        assert world.inputs.local_digest(step, 1) == read
+        assert world.inputs.local_digest(step, 1) != read
+
+
 class ExecutorContract:
     def test_a_step_yields_the_layer_that_it_made(self, world):
         world.write("a", "one")
@@ -110,5 +132,6 @@ class ExecutorContract:
 
 class MissingPathContract:
     def test_a_missing_path_is_an_input_error(self, world):
-        with pytest.raises(InputError, match="not found"):
-            world.inputs.local_digest(copy("s.1", "/nosuch", "scratch", "context"), 1)
+        for ask in (world.inputs.local_digest, world.inputs.is_told):
+            with pytest.raises(InputError, match="not found"):
+                ask(copy("s.1", "/nosuch", "scratch", "context"), 1)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from contract.step_ports import ExecutorContract, InputsContract, MissingPathContract
+from contract.step_ports import ExecutorContract, InputsContract, MissingPathContract, TellingContract
 from fakes.ports import Flag, World
 from jettison.app.bind import Binder
 from jettison.app.execute import Executor
@@ -41,7 +41,7 @@ class RealWorld:
         secrets = Secrets(BuildRequest())
         binder = Binder(self.session, Materials(self.session, lambda _event: None), secrets, directories)
         self.inputs = Inputs(self.session, images, directories, {}, secrets=secrets, binder=lambda: binder)
-        self.executor = Executor(self.session, images, binder, None, {})
+        self.executor = Executor(self.session, images, binder, None, {}, told=self.inputs)
 
     def write(self, path: str, text: str) -> None:
         with open(os.path.join(self.context, path), "w") as file:
@@ -59,7 +59,7 @@ def real(tmp_path) -> Iterator[RealWorld]:
         yield world
 
 
-class TestFakeInputs(InputsContract):
+class TestFakeInputs(InputsContract, TellingContract):
     @pytest.fixture
     def world(self):
         return FakeWorld()
@@ -72,7 +72,7 @@ class TestFakeExecutor(ExecutorContract):
 
 
 @pytest.mark.root
-class TestRealInputs(InputsContract, MissingPathContract):
+class TestRealInputs(InputsContract, TellingContract, MissingPathContract):
     @pytest.fixture
     def world(self, real):
         return real

@@ -6,7 +6,7 @@ A layer's content is a text. Two layers with equal texts hold equal bytes.
 import hashlib
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from jettison.base.errors import Cancelled
 from jettison.planning import ops
@@ -28,6 +28,7 @@ class FakeCache:
         self.saved: list[tuple[str, str, Candidate]] = []
         self.lost: set[str] = set()
         self.finds: Counter[str] = Counter()
+        self.asked_ops = 0
         self._lock = threading.Lock()
 
     def find(self, key: str) -> Result | None:
@@ -47,6 +48,11 @@ class FakeCache:
         with self._lock:
             found = [candidate for digest, _, candidate in reversed(self.saved) if digest == op_digest]
         return tuple(candidate for candidate in found if self._is_whole(candidate.result))[:8]
+
+    def known_ops(self, op_digests: Collection[str]) -> frozenset[str]:
+        with self._lock:
+            self.asked_ops += 1
+            return frozenset(op_digests).intersection(digest for digest, _, _ in self.saved)
 
     def last_at(self, site: str) -> Candidate | None:
         with self._lock:
@@ -71,6 +77,9 @@ class World:
         self.executed: list[str] = []
         self.discarded: list[str] = []
         self.stack_reads: list[str] = []
+        self.local_reads: list[str] = []
+        self.tells = True
+        self.told: dict[tuple[str, int], tuple[str, tuple[KeyPart, ...]]] = {}
         self.before: Callable[[Step, Cancel], None] = lambda _step, _cancel: None
         self.identities: dict[str, str] = {}
         self._lock = threading.Lock()
@@ -80,6 +89,17 @@ class World:
         return self.identities.get(op.url if isinstance(op, ops.HttpOp) else op.remote, "v1")
 
     def local_digest(self, step: Step, index: int) -> tuple[str, tuple[KeyPart, ...]]:
+        with self._lock:
+            told = self.told.pop((step.id, index), None)
+            if told is None:
+                self.local_reads.append(step.id)
+        return told or self._local_digest(step, index)
+
+    def is_told(self, step: Step, index: int) -> bool:
+        del index
+        return isinstance(step.op, ops.CopyOp) and self.tells
+
+    def _local_digest(self, step: Step, index: int) -> tuple[str, tuple[KeyPart, ...]]:
         paths = _paths(step, index)
         found = {path: text for path, text in self.files.items() if any(_below(path, each) for each in paths)}
         return sha(repr(sorted(found.items()))), tuple(KeyPart(path, sha(text)) for path, text in found.items())
@@ -95,13 +115,21 @@ class World:
     def prepare(self) -> None:
         self.prepared += 1
 
-    def execute(self, step: Step, inputs: tuple[Result | None, ...], emit: Emit, cancel: Cancel) -> tuple[str, ...]:
+    def execute(
+        self, step: Step, inputs: tuple[Result | None, ...], emit: Emit, cancel: Cancel, *, telling: bool = False
+    ) -> tuple[str, ...]:
         del emit
         with self._lock:
             self.executed.append(step.id)
         self.before(step, cancel)
         if cancel.is_set():
             raise Cancelled("cancelled")
+        if telling:
+            self.told |= {
+                (step.id, index): self._local_digest(step, index)
+                for index, result in enumerate(inputs)
+                if result is None
+            }
         if isinstance(step.op, ops.ImageOp):
             return (self._add(sha(step.op.digest), step.op.digest),)
         text = self.yields.get(step.id)
@@ -126,7 +154,7 @@ class World:
 
     def _seen(self, step: Step, index: int, result: Result | None) -> object:
         if result is None:
-            return self.local_digest(step, index)
+            return self._local_digest(step, index)
         return self.text(result)[-1] if index else self.text(result)
 
     def _add(self, layer: str, text: str) -> str:
@@ -163,6 +191,7 @@ class Bench:
         self.world.executed = []
         self.world.discarded = []
         self.world.stack_reads = []
+        self.world.local_reads = []
         return solve(
             *plans,
             cache=self.cache,

@@ -170,7 +170,7 @@ class _Build:
                 *self._plans,
                 cache=caches.results,
                 inputs=inputs,
-                executor=LateExecutor(lambda: self._executor(binder())),
+                executor=LateExecutor(lambda: self._executor(binder(), inputs)),
                 emit=emit,
                 cancel=self._session.cancel or _Never(),
                 jobs=self._request.jobs or default_jobs(),
@@ -181,12 +181,12 @@ class _Build:
         finally:
             inputs.save()
 
-    def _executor(self, binder: Binder) -> Executor:
+    def _executor(self, binder: Binder, inputs: Inputs) -> Executor:
         from jettison.app.execute import Executor
         from jettison.app.needs import needs_of
 
         needs = {} if self._request.cache_from else needs_of(self._plans)  # what a cache has may need no base
-        return Executor(self._session, self._images, binder, epoch_of(self._plans[0]), needs)
+        return Executor(self._session, self._images, binder, epoch_of(self._plans[0]), needs, told=inputs)
 
     def _finish(self, outcome: str, error: str = "", finished: Made = NOTHING) -> BuildRecord:
         duration = self._emit.elapsed_ms()

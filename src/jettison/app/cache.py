@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from jettison.solve.ports import Candidate, Entry, Result
 from jettison.store import results
 from jettison.store.results import SavedCandidate, SavedResult
@@ -34,6 +36,10 @@ class StoreCache:
         """The newest result at the site; it need not be whole: only its parts are looked at."""
         found = results.last_at(self._store.index, site)
         return None if found is None else _candidate(found)
+
+    def known_ops(self, op_digests: Collection[str]) -> frozenset[str]:
+        """The ops of which a result may be here. See `solve.ports.ResultCache.known_ops`."""
+        return results.known_ops(self._store.index, op_digests)
 
     def _is_whole(self, saved: SavedResult) -> bool:
         return self._store.snapshots.all_whole(saved.layers)

@@ -157,3 +157,7 @@ class SharedCache(StoreCache):
             return found
         saved = self._elsewhere.result(key)
         return result_of(saved) if saved is not None and self._is_whole(saved) else None
+
+    def known_ops(self, op_digests: Collection[str]) -> frozenset[str]:
+        """All of them: a cache elsewhere names the keys of its results, and not what they are of."""
+        return frozenset(op_digests)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from typing import Protocol
 
 from jettison.app.bind import Binder
 from jettison.app.images import Images
@@ -21,33 +22,53 @@ from jettison.store import results
 
 TAIL_LINES = 20
 Inputs = tuple[Result | None, ...]
-OnFrame = Callable[[spec.Output | spec.Note], None]
+OnFrame = Callable[[spec.AnyFrame], None]
+
+
+class Told(Protocol):
+    """Who wants to know what a step took of a local context, its input number `index`."""
+
+    def took(self, step: Step, index: int, files: tuple[spec.TookFile, ...]) -> None:
+        """Some of the files."""
+
+    def read(self, step: Step, index: int, read: spec.Read) -> None:
+        """All that it took."""
 
 
 class Executor:
     """Runs steps in the keeper; the solver's port of that name (`solve.ports.Executor`).
 
     `needs`: the bases that are surely read once they are asked for, as `needs_of` has them. They are fetched in their
-    own step, while others run; all other bases when something first needs them.
+    own step, while others run; all other bases when something first needs them. `told` hears what steps took.
     """
 
     def __init__(
-        self, session: Session, images: Images, binder: Binder, epoch: int | None, needs: Mapping[str, bool]
+        self,
+        session: Session,
+        images: Images,
+        binder: Binder,
+        epoch: int | None,
+        needs: Mapping[str, bool],
+        *,
+        told: Told,
     ) -> None:
         self._session = session
         self._images = images
         self._binder = binder
         self._epoch = epoch
         self._needs = needs
+        self._told = told
 
     def prepare(self) -> None:
         """Start the keeper, while there is one thread: it may then be a copy of this process."""
         self._session.keeper()
 
-    def execute(self, step: Step, inputs: Inputs, emit: Emit, cancel: Cancel) -> tuple[str, ...]:
+    def execute(
+        self, step: Step, inputs: Inputs, emit: Emit, cancel: Cancel, *, telling: bool = False
+    ) -> tuple[str, ...]:
         """Run the step; the layers that it added. See `solve.ports.Executor.execute`."""
         try:
-            return self._execute(step, inputs, emit, cancel)
+            return self._execute(step, inputs, emit, cancel, telling=telling)
         except JettisonError as error:
             raise error.at(step.location) from None
 
@@ -58,7 +79,7 @@ class Executor:
             if dropped is not None:
                 self._session.remove_soon(dropped)
 
-    def _execute(self, step: Step, inputs: Inputs, emit: Emit, cancel: Cancel) -> tuple[str, ...]:
+    def _execute(self, step: Step, inputs: Inputs, emit: Emit, cancel: Cancel, *, telling: bool) -> tuple[str, ...]:
         match step.op:
             case ops.ScratchOp():
                 return ()
@@ -67,7 +88,7 @@ class Executor:
             case ops.HttpOp() | ops.GitOp():
                 return self._fetch(step.op, cancel)
             case ops.CopyOp() | ops.MkdirOp():
-                return self._copy(step, step.op, inputs, cancel)
+                return self._copy(step, step.op, inputs, cancel, telling=telling)
             case ops.RunOp():
                 return self._run(step, step.op, inputs, emit, cancel)
             case _:
@@ -81,15 +102,27 @@ class Executor:
             self._binder.stack(layers, files=files, step=step.id)
         return layers
 
-    def _copy(self, step: Step, op: ops.AnyOp, inputs: Inputs, cancel: Cancel) -> tuple[str, ...]:
+    def _copy(self, step: Step, op: ops.AnyOp, inputs: Inputs, cancel: Cancel, *, telling: bool) -> tuple[str, ...]:
         readables = tuple(self._binder.readable(step, index, inputs) for index in range(1, len(inputs)))
         tree = self._destination(step, op, inputs)
-        earlier = self._earlier(op) if any(isinstance(each, spec.Directory) for each in readables) else None
+        local = [index for index, each in enumerate(readables, 1) if isinstance(each, spec.Directory)]
+        earlier = self._earlier(op) if local else None
+        tell = local[0] if telling else None
 
         def request(out: str) -> spec.CopyRequest:
-            return spec.CopyRequest(op=op, tree=tree, inputs=readables, out=out, epoch=self._epoch, earlier=earlier)
+            return spec.CopyRequest(
+                op=op, tree=tree, inputs=readables, out=out, epoch=self._epoch, earlier=earlier, tell=tell
+            )
 
-        return self._commit(request, cancel)
+        def on_frame(frame: spec.AnyFrame) -> None:
+            if isinstance(frame, spec.Took) and tell is not None:
+                self._told.took(step, tell, frame.files)
+
+        def on_copied(copied: spec.Copied) -> None:
+            if copied.read is not None and tell is not None:
+                self._told.read(step, tell, copied.read)
+
+        return self._commit(request, cancel, on_frame, on_copied=on_copied)
 
     def _destination(self, step: Step, op: ops.AnyOp, inputs: Inputs) -> spec.Tree:
         """What a copy looks up where it writes to."""
@@ -145,10 +178,13 @@ class Executor:
         cancel: Cancel,
         on_frame: OnFrame | None = None,
         failed: Callable[[int], StepError] | None = None,
+        on_copied: Callable[[spec.Copied], None] | None = None,
     ) -> tuple[str, ...]:
         """Ask for a new snapshot; the layer, or () when nothing changed."""
         layer, path = self._session.store.new_snapshot()
         reply = self._session.keeper().ask(make(path), on_frame, cancel=cancel)
+        if isinstance(reply, spec.Copied) and on_copied is not None:
+            on_copied(reply)
         match reply:
             case spec.Ran(exit_code=0) | spec.Copied():
                 if not reply.changed:
@@ -177,9 +213,10 @@ def _why(op: ops.RunOp, code: int, tail: tuple[str, ...]) -> str | None:
 def _shown(step: Step, emit: Emit, tail: deque[str]) -> OnFrame:
     """Frames of a running step as events; the last lines of output are kept in `tail`."""
 
-    def on_frame(frame: spec.Output | spec.Note) -> None:
+    def on_frame(frame: spec.AnyFrame) -> None:
         if isinstance(frame, spec.Note):
             emit(Warned(message=frame.text, place=str(step.location or "")))
+        if not isinstance(frame, spec.Output):
             return
         text = frame.data.decode("utf-8", "replace").rstrip("\n").rstrip("\r")
         tail.append(text)

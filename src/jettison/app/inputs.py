@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from jettison.app.contexts import Local
@@ -21,7 +22,7 @@ from jettison.solve.ports import Result
 if TYPE_CHECKING:
     from jettison.app.bind import Binder
     from jettison.app.secrets import Secrets
-    from jettison.sandbox.spec import AnyRequest
+    from jettison.sandbox.spec import AnyRequest, Read, TookFile
     from jettison.tree.view import View
 
 
@@ -48,6 +49,7 @@ class Inputs:
         self._directories = directories
         self._ignores = ignores
         self._stamps: dict[str, StampIndex] = {}
+        self._told: dict[tuple[str, int], Read] = {}
         self._lock = threading.Lock()
 
     def identity(self, op: ops.AnyOp) -> str:
@@ -61,17 +63,49 @@ class Inputs:
         return ""
 
     def local_digest(self, step: Step, index: int) -> tuple[str, tuple[KeyPart, ...]]:
-        """What a step reads of a local context."""
+        """What a step reads of a local context; once, what it took of it."""
+        told = self._told.pop((step.id, index), None)
+        if told is not None:
+            return told.digest, told.parts
         from jettison.tree.content import input_digest
 
         view, stamps = self._local(self._directories[step.inputs[index]])
-        try:
+        with self._placing(step, index, view):
             found = input_digest(step.op, index, view, stamps)
+        return found.digest, found.parts
+
+    def is_told(self, step: Step, index: int) -> bool:
+        """Whether a copy can tell what it took of that input: of a directory, with nothing to unpack."""
+        local = self._directories[step.inputs[index]]
+        if not isinstance(local, Directory) or not isinstance(step.op, ops.CopyOp):
+            return False
+        from jettison.tree.recorded import is_copied
+
+        view, _ = self._local(local)
+        with self._placing(step, index, view):
+            return is_copied(step.op, index, view)
+
+    def took(self, step: Step, index: int, files: tuple[TookFile, ...]) -> None:
+        """Remember the digests of files that a copy took of a directory."""
+        local = self._directories[step.inputs[index]]
+        if isinstance(local, Directory):
+            stamps = self._index(local)
+            for file in files:
+                stamps.put(file.path, file.stamp, file.digest)
+
+    def read(self, step: Step, index: int, read: Read) -> None:
+        """What a copy took: the next thing to be asked (`local_digest`)."""
+        self._told[step.id, index] = read
+
+    @contextmanager
+    def _placing(self, step: Step, index: int, view: View) -> Iterator[None]:
+        """What is wrong with a context is wrong with the step that reads it."""
+        try:
+            yield
         except JettisonError as error:
             from jettison.app.place import placed, with_rule
 
             raise placed(with_rule(error, view, self._ignores.get(step.inputs[index])), step) from None
-        return found.digest, found.parts
 
     def stack_digest(self, step: Step, index: int, layers: tuple[str, ...]) -> str:
         """What a step reads of a layer stack."""

@@ -25,9 +25,11 @@ class LateExecutor:
         self._executor = self._make()
         self._executor.prepare()
 
-    def execute(self, step: Step, inputs: tuple[Result | None, ...], emit: Emit, cancel: Cancel) -> tuple[str, ...]:
+    def execute(
+        self, step: Step, inputs: tuple[Result | None, ...], emit: Emit, cancel: Cancel, *, telling: bool = False
+    ) -> tuple[str, ...]:
         """Run the step; the layers that it added. See `solve.ports.Executor.execute`."""
-        return self._executor.execute(step, inputs, emit, cancel)
+        return self._executor.execute(step, inputs, emit, cancel, telling=telling)
 
     def discard(self, layers: tuple[str, ...]) -> None:
         """Give up layers that will not be used."""

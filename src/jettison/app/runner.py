@@ -62,10 +62,12 @@ def run_image(
     return reply.exit_code
 
 
-def _to_stderr(frame: spec.Output | spec.Note) -> None:
+def _to_stderr(frame: spec.AnyFrame) -> None:
     """What the sandbox has to say: the program's own output does not come this way."""
-    text = frame.data if isinstance(frame, spec.Output) else f"{frame.text}\n".encode("utf-8", "surrogateescape")
-    os.write(2, b"jettison: " + text)
+    if isinstance(frame, spec.Output):
+        os.write(2, b"jettison: " + frame.data)
+    elif isinstance(frame, spec.Note):
+        os.write(2, b"jettison: " + f"{frame.text}\n".encode("utf-8", "surrogateescape"))
 
 
 def command(asked: RunImage, base: Base) -> tuple[str, ...]:

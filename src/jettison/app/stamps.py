@@ -21,7 +21,8 @@ class StampIndex:
         """The digest that the file at `path` had with exactly that stamp, or None."""
         known = self._known.get(path)
         if known is None or (known.size, known.mtime_ns, known.ctime_ns, known.inode, known.mode) != stamp:
-            return None
+            new = self._new.get(path)
+            return new.digest if new is not None and _stamp(new) == stamp else None
         return known.digest
 
     def put(self, path: str, stamp: tuple[int, int, int, int, int], digest: str) -> None:
@@ -36,3 +37,7 @@ class StampIndex:
                 self._known = self._known | self._new
                 self._stamps.save(self._root, self._known)
                 self._new = {}
+
+
+def _stamp(known: Stamp) -> tuple[int, int, int, int, int]:
+    return (known.size, known.mtime_ns, known.ctime_ns, known.inode, known.mode)

@@ -19,7 +19,7 @@ from jettison.sandbox.tier import Tier, TierReport
 if TYPE_CHECKING:
     import socket
 
-OnFrame = Callable[[spec.Output | spec.Note], None]
+OnFrame = Callable[[spec.AnyFrame], None]
 UNPLACED = "unplaced"  # as `isolation`: enter no tier; such a keeper only answers ExamineRequest
 CANCEL_POLL_MS = 100
 _CLOSE_SECONDS = 10.0
@@ -85,7 +85,7 @@ class Keeper:
     ) -> spec.AnyReply:
         """Have `request` done and return its last reply; every process that it started has ended by then.
 
-        `on_frame` gets Notes and Output, a line each. `fds` go along (an interactive RunRequest: its standard streams).
+        `on_frame` gets all other frames, Output a line each. `fds` go along (of an interactive RunRequest).
         When `cancel` is set, or `on_frame` raises, the request's whole process tree is ended first. Raises what the
         keeper failed with, Cancelled, or HostError when the keeper or the worker died.
         """
@@ -161,7 +161,7 @@ class Keeper:
             if not reader.fill():
                 return last
             while (frame := reader.take()) is not None:
-                if isinstance(frame, spec.Output | spec.Note):
+                if isinstance(frame, spec.AnyFrame):
                     if on_frame is not None:
                         _deliver(frame, on_frame)
                 else:
@@ -185,9 +185,9 @@ def check_isolation(isolation: str | None) -> None:
         raise errors.UsageError(f"unknown isolation {isolation!r}", hint=f"one of: {', '.join(NAMES)}")
 
 
-def _deliver(frame: spec.Output | spec.Note, on_frame: OnFrame) -> None:
+def _deliver(frame: spec.AnyFrame, on_frame: OnFrame) -> None:
     """One call a line: the worker sends whatever lines it read at once as one frame."""
-    if isinstance(frame, spec.Note):
+    if not isinstance(frame, spec.Output):
         on_frame(frame)
         return
     start = 0

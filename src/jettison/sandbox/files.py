@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Callable
@@ -15,9 +16,13 @@ from jettison.sandbox.tier import Tier
 from jettison.tree.content import input_digest, snapshot_digest
 from jettison.tree.disk import Disk
 from jettison.tree.manifest import Head
+from jettison.tree.materialize import Taken
+from jettison.tree.recorded import RecordedView
 from jettison.tree.row import Row
 from jettison.tree.view import ArchiveView, DirectoryView, StackView, View
 from jettison.tree.write import copy_step
+
+_TOLD_AT_ONCE = 2000  # files in a frame
 
 
 def disk_of(tier: Tier) -> Disk:
@@ -58,10 +63,14 @@ def _copy(request: spec.CopyRequest, desk: Desk) -> spec.Copied:
 
         return unarchive(archive, directory, disk, below=below, warn=warn)
 
+    views, began_ns = [view_of(readable) for readable in request.inputs], time.time_ns()
+    recorded = _recorded(request)
+    if recorded is not None:
+        views[(request.tell or 0) - 1] = recorded
     done = copy_step(
         request.op,
         request.tree.snapshots,
-        [view_of(readable) for readable in request.inputs],
+        views,
         request.out,
         disk=disk,
         head=head_of(desk.tier),
@@ -70,7 +79,28 @@ def _copy(request: spec.CopyRequest, desk: Desk) -> spec.Copied:
         workers=os.cpu_count() or 1,
         earlier=request.earlier,
     )
-    return spec.Copied(changed=done.changed, digest=done.digest, files=done.files, size_bytes=done.size_bytes)
+    read = None if recorded is None else _told(request, recorded, done.taken, began_ns, desk)
+    return spec.Copied(
+        changed=done.changed, digest=done.digest, files=done.files, size_bytes=done.size_bytes, read=read
+    )
+
+
+def _recorded(request: spec.CopyRequest) -> RecordedView | None:
+    """The input of which is to be told what was taken."""
+    if request.tell is None:
+        return None
+    told = request.inputs[request.tell - 1]
+    return RecordedView(told.root, told.ignore) if isinstance(told, spec.Directory) else None
+
+
+def _told(request: spec.CopyRequest, view: RecordedView, taken: list[Taken], began_ns: int, desk: Desk) -> spec.Read:
+    """Tell of the files, and what all that was taken is."""
+    files = view.settled(taken, began_ns)
+    while some := tuple(spec.TookFile(*each) for each in itertools.islice(files, _TOLD_AT_ONCE)):
+        desk.send(spec.Took(files=some))
+    view.tell(taken)
+    found = input_digest(request.op, request.tell or 0, view)
+    return spec.Read(found.digest, found.parts)
 
 
 def _digest(request: spec.DigestRequest, _desk: Desk) -> spec.Reply:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from jettison.planning.ops import AnyOp, RunFile
+from jettison.record.model import KeyPart
 from jettison.sandbox import readable
 from jettison.sandbox.tier import Tier, TierReport
 
@@ -104,7 +105,8 @@ class CopyRequest(Request, frozen=True, kw_only=True):
 
     `inputs` are the step's inputs from index 1 on, in order (index 0 is `tree`). `epoch` (seconds) replaces the time
     of what the step itself makes (parents, WORKDIR), None is now. `earlier` are snapshots that copies like this one
-    left, the newest first: what was not touched since is linked from there. None: this copy will have no like.
+    left, the newest first: what was not touched since is linked from there. None: this copy will have no like. `tell`:
+    of that input, a Directory, is told what was taken (`Took` frames, and `Copied.read`).
     """
 
     op: AnyOp
@@ -113,6 +115,7 @@ class CopyRequest(Request, frozen=True, kw_only=True):
     out: str
     epoch: int | None = None
     earlier: tuple[str, ...] | None = None
+    tell: int | None = None
 
 
 class DigestRequest(Request, frozen=True, kw_only=True):
@@ -244,7 +247,7 @@ AnyRequest = (
 
 
 class Reply(msgspec.Struct, frozen=True, tag=True, kw_only=True):
-    """The root of all replies. A request is answered by any number of Output and Note frames, then one other reply."""
+    """The root of all replies. A request is answered by any number of frames (`AnyFrame`), then one other reply."""
 
 
 class Output(Reply, frozen=True, kw_only=True):
@@ -260,6 +263,29 @@ class Note(Reply, frozen=True, kw_only=True):
     text: str
 
 
+class TookFile(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A file of a context: its path there, its stamp, and a digest that covers attributes (`tree.content`)."""
+
+    path: str
+    stamp: tuple[int, int, int, int, int]
+    digest: str
+
+
+class Took(Reply, frozen=True, kw_only=True):
+    """Some of the files that a copy took, and which have another stamp when they change from now on."""
+
+    files: tuple[TookFile, ...]
+
+
+class Read(msgspec.Struct, frozen=True, array_like=True):
+    """What a copy took of a context: its content digest, and the parts of that, as `tree.content.input_digest` has it
+    of what stood there just then.
+    """
+
+    digest: str
+    parts: tuple[KeyPart, ...]
+
+
 class Ran(Reply, frozen=True, kw_only=True):
     """The process ended: `exit_code` as a shell gives it (128 + signal). `changed` False: the snapshot has no rows;
     else `digest` is that of its content, as SnapshotDigestRequest gives it.
@@ -271,12 +297,15 @@ class Ran(Reply, frozen=True, kw_only=True):
 
 
 class Copied(Reply, frozen=True, kw_only=True):
-    """`changed` False: nothing was created or replaced, and `out` does not exist. `digest` as in Ran."""
+    """`changed` False: nothing was created or replaced, and `out` does not exist. `digest` as in Ran. `read` is of the
+    input that `CopyRequest.tell` names.
+    """
 
     changed: bool
     digest: str = ""
     files: int = 0
     size_bytes: int = 0
+    read: Read | None = None
 
 
 class Digested(Reply, frozen=True, kw_only=True):
@@ -335,6 +364,7 @@ class Failed(Reply, frozen=True, kw_only=True):
     subject: str = ""
 
 
+AnyFrame = Output | Note | Took
 AnyReply = (
-    Output | Note | Ran | Copied | Digested | Packed | PackedAll | Unpacked | Faith | Done | Placed | Examined | Failed
+    AnyFrame | Ran | Copied | Digested | Packed | PackedAll | Unpacked | Faith | Done | Placed | Examined | Failed
 )

@@ -7,11 +7,13 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
+import msgspec
+
 from jettison.base.digest import is_digest
 from jettison.base.errors import Cancelled
 from jettison.record.model import KeyPart, StepCached, StepFinished, StepStarted
 from jettison.solve import why
-from jettison.solve.define import Defined
+from jettison.solve.define import Defined, keyed, read_local
 from jettison.solve.faults import Fault
 from jettison.solve.key import content_key, read_by_content, result_id
 from jettison.solve.performed import EMPTY, Performed, Site, is_source
@@ -50,7 +52,7 @@ class Performer:
         """An earlier result on those inputs, where that can be told without reading any file; else None, and `perform`
         tells. For one thread alone: what it finds is noted, and kept by `keep_recalled`. Raises Fault.
         """
-        if any(inputs[index] is not None for index in read_by_content(defined.step.op)):
+        if defined.key is None or any(inputs[index] is not None for index in read_by_content(defined.step.op)):
             return None
         try:
             key = self._content_key(defined, inputs)
@@ -69,22 +71,56 @@ class Performer:
         if entries:
             self._keep(entries)
 
-    def perform(self, defined: Defined, inputs: Inputted, *, asked: str = "", twins: tuple[str, ...] = ()) -> Performed:
-        """The step's result on those inputs. `asked`, a flag: it runs, and what it yields is what counts. `twins` are
-        the steps that are the same as this one. Raises Fault.
+    def perform(
+        self,
+        defined: Defined,
+        inputs: Inputted,
+        keys: tuple[Key | None, ...] = (),
+        *,
+        asked: str = "",
+        twins: tuple[str, ...] = (),
+    ) -> Performed:
+        """The step's result on those inputs, whose definition keys are `keys`. `asked`, a flag: it runs, and what it
+        yields is what counts. `twins` are the steps that are the same as this one. Raises Fault.
         """
-        attempt = _Attempt(twins)
+        attempt = _Attempt(twins, asked, keys)
         try:
-            key = self._content_key(defined, inputs)
-            with self._turns.of(key.digest):
-                self._go_on()
-                found = None if asked else self._cache.find(key.digest)
-                if found is not None:
-                    return self._reuse(defined, key, inputs, found, twins)
-                return self._run(defined, key, inputs, attempt, asked)
+            if defined.key is None:
+                return self._perform_open(defined, inputs, attempt)
+            return self._perform(defined, inputs, attempt)
         except Exception as error:
             self._give_up(attempt)
             raise Fault(defined.step, error, started=attempt.started) from error
+
+    def _perform(self, defined: Defined, inputs: Inputted, attempt: _Attempt) -> Performed:
+        key = self._content_key(defined, inputs)
+        with self._turns.of(key.digest):
+            self._go_on()
+            found = None if attempt.asked else self._cache.find(key.digest)
+            if found is not None:
+                return self._reuse(defined, key, inputs, found, attempt.twins)
+            return self._run(defined, key, inputs, attempt)
+
+    def _perform_open(self, defined: Defined, inputs: Inputted, attempt: _Attempt) -> Performed:
+        """A step that cannot be known runs, and its keys are of what it took. One at a time of each op: the next finds
+        what this one left, or at least need not read its files.
+        """
+        with self._turns.of(defined.op_digest):
+            self._go_on()
+            if attempt.asked or self._is_new(defined):
+                return self._run(defined, None, inputs, attempt)
+        return self._perform(self._closed(defined, attempt), inputs, attempt)
+
+    def _is_new(self, defined: Defined) -> bool:
+        """Whether nothing is there that it could be, nor that it is to be compared with (`_reason`)."""
+        if self._cache.known_ops((defined.op_digest,)):
+            return False
+        return self._cache.last_at(self._sites[defined.step.id].text()) is None
+
+    def _closed(self, defined: Defined, attempt: _Attempt) -> Defined:
+        """An open step with its key: of what it reads of local contexts or, when it has run, took of them."""
+        local = read_local(defined.step, defined.open, self._inputs)
+        return keyed(msgspec.structs.replace(defined, local=local), attempt.keys)
 
     def _go_on(self) -> None:
         if self._stop.is_set():
@@ -111,29 +147,34 @@ class Performer:
 
     def _told(self, defined: Defined, result: Result) -> Performed:
         self._emit(StepCached(step=defined.step.id, hit=CONTENT))
-        return Performed(result=result, hit=CONTENT)
+        return Performed(result=result, key=defined.whole_key(), hit=CONTENT)
 
-    def _run(self, defined: Defined, key: Key, inputs: Inputted, attempt: _Attempt, asked: str) -> Performed:
+    def _run(self, defined: Defined, key: Key | None, inputs: Inputted, attempt: _Attempt) -> Performed:
+        """Run the step. `key` is its content key, None for an open one."""
         step = defined.step
-        reason = asked or self._reason(defined, key)
+        reason = attempt.asked or (why.FIRST_BUILD if key is None else self._reason(defined, key))
         self._emit(StepStarted(step=step.id, reason=reason))
         attempt.started = True
         began = time.monotonic()
-        attempt.added = self._executor.execute(step, inputs, self._emit, self._stop)
-        result, equal = self._settle(defined, inputs, attempt, forced=bool(asked))
+        attempt.added = self._executor.execute(step, inputs, self._emit, self._stop, telling=key is None)
+        if key is None:
+            defined = self._closed(defined, attempt)
+            key = self._content_key(defined, inputs)
+        result, equal = self._settle(defined, inputs, attempt)
         self._keep(self._entries(defined, key, result, attempt.twins))
         attempt.added = ()
         duration = round((time.monotonic() - began) * 1000, 3)
         self._emit(StepFinished(step=step.id, duration_ms=duration))
         if equal:
             self._emit(StepCached(step=step.id, hit=EQUAL_BYTES))
-        return Performed(result=result, hit=EQUAL_BYTES if equal else "", reason=reason, duration_ms=duration)
+        hit = EQUAL_BYTES if equal else ""
+        return Performed(result=result, key=defined.whole_key(), hit=hit, reason=reason, duration_ms=duration)
 
-    def _settle(self, defined: Defined, inputs: Inputted, attempt: _Attempt, *, forced: bool) -> tuple[Result, bool]:
+    def _settle(self, defined: Defined, inputs: Inputted, attempt: _Attempt) -> tuple[Result, bool]:
         """The result of what was added; and whether an earlier run of the op added equal bytes, which are then used."""
         base, added = _base(inputs), attempt.added
         digests = self._digests(added)
-        earlier = () if forced or not digests else self._cache.candidates(defined.op_digest)
+        earlier = () if attempt.asked or not digests else self._cache.candidates(defined.op_digest)
         twin = next((each.result.added for each in earlier if self._equals(each.result.added, added, digests)), None)
         if twin is not None:
             attempt.added = ()
@@ -171,7 +212,12 @@ class Performer:
     def _entries(self, defined: Defined, key: Key, result: Result, twins: tuple[str, ...]) -> list[Entry]:
         """The result, as what stands at the sites of all steps that are this one."""
         return [
-            Entry(keys=(defined.key, key), op_digest=defined.op_digest, site=self._sites[name].text(), result=result)
+            Entry(
+                keys=(defined.whole_key(), key),
+                op_digest=defined.op_digest,
+                site=self._sites[name].text(),
+                result=result,
+            )
             for name in (*twins, defined.step.id)
         ]
 
@@ -189,10 +235,14 @@ class Performer:
 
 
 class _Attempt:
-    """How far a step came: what is to be taken back when it fails."""
+    """How a step is to be performed (see `Performer.perform`), and how far it came: what is to be taken back when it
+    fails.
+    """
 
-    def __init__(self, twins: tuple[str, ...]) -> None:
+    def __init__(self, twins: tuple[str, ...], asked: str, keys: tuple[Key | None, ...]) -> None:
         self.twins = twins
+        self.asked = asked
+        self.keys = keys
         self.started = False
         self.added: tuple[str, ...] = ()
 

@@ -9,15 +9,19 @@ import msgspec
 
 from jettison.planning import ops
 from jettison.solve.key import EMPTY_TREE
-from jettison.solve.ports import Result
+from jettison.solve.ports import Key, Result
 
 EMPTY = Result(id=EMPTY_TREE)
 
 
 class Performed(msgspec.Struct, frozen=True, kw_only=True):
-    """What a step yielded, and how: `hit` "" ran, content, or equal-bytes (it ran, and yielded what was there)."""
+    """What a step yielded, and how: `hit` "" ran, content, or equal-bytes (it ran, and yielded what was there).
+
+    `key` is its definition key.
+    """
 
     result: Result
+    key: Key
     hit: str = ""
     reason: str = ""
     duration_ms: float = 0.0

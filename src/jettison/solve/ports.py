@@ -6,6 +6,7 @@ machine. So a later adapter may run a ready step elsewhere.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 import msgspec
@@ -71,6 +72,11 @@ class ResultCache(Protocol):
     def candidates(self, op_digest: str) -> tuple[Candidate, ...]:
         """Earlier results of the op with that digest that are still whole, newest first, at most 8; pins them."""
 
+    def known_ops(self, op_digests: Collection[str]) -> frozenset[str]:
+        """Those of the ops of which `find` might give a result, whatever they were run on: all of which one was saved,
+        and others. A step whose op is not among them cannot hit, nor can what stands on it by definition.
+        """
+
     def last_at(self, site: str) -> Candidate | None:
         """The newest result at that site, whatever its op: what `why rebuilt` compares with."""
 
@@ -85,7 +91,13 @@ class Inputs(Protocol):
 
     def local_digest(self, step: Step, index: int) -> tuple[str, tuple[KeyPart, ...]]:
         """The content digest of just what `step` reads of its input number `index`, a LocalOp; and its parts (a file
-        or directory each), so that a miss can name the file. Raises InputError for a missing path.
+        or directory each), so that a miss can name the file. Raises InputError for a missing path. After a step that
+        ran `telling`, it is once that of exactly what the step took.
+        """
+
+    def is_told(self, step: Step, index: int) -> bool:
+        """Whether `execute` can tell of that input, a LocalOp, what it took, so that `local_digest` may wait for it.
+        Reads no file; raises InputError for a missing path, as `local_digest` does.
         """
 
     def stack_digest(self, step: Step, index: int, layers: tuple[str, ...]) -> str:
@@ -103,10 +115,13 @@ class Executor(Protocol):
         caller's own thread, before any other is started.
         """
 
-    def execute(self, step: Step, inputs: tuple[Result | None, ...], emit: Emit, cancel: Cancel) -> tuple[str, ...]:
+    def execute(
+        self, step: Step, inputs: tuple[Result | None, ...], emit: Emit, cancel: Cancel, *, telling: bool = False
+    ) -> tuple[str, ...]:
         """Run the step on its inputs' results (None for a LocalOp) and return the layers it added, () when it changed
         nothing. Output lines and progress go to `emit`. When `cancel` is set (by the caller, or because another step
-        failed) the step ends soon, with Cancelled. Raises StepError, InputError, NetworkError, HostError, Cancelled. A
+        failed) the step ends soon, with Cancelled. `telling`: what it takes of local contexts is told to the Inputs
+        (only where `Inputs.is_told`). Raises StepError, InputError, NetworkError, HostError, Cancelled. A
         failed step leaves nothing behind.
         """
 

@@ -12,7 +12,7 @@ from jettison.planning import ops
 from jettison.planning.graph import Plan, Step
 from jettison.planning.merge import own_name
 from jettison.record.model import StepCached
-from jettison.solve.define import Defined, define
+from jettison.solve.define import Defined, define, keyed, read_local
 from jettison.solve.faults import Fault
 from jettison.solve.performed import EMPTY, Performed, Site, is_source
 from jettison.solve.ports import Cancel, Emit, Executor, Inputs, Key, Result, ResultCache
@@ -76,10 +76,18 @@ def solve(
         return Performer(cache=cache, inputs=inputs, executor=executor, emit=emit, stop=stop, sites=sites)
 
     try:
-        defined = define(tuple(steps.values()), inputs, stop, max(1, jobs))
+        defined = define(tuple(steps.values()), inputs, cache, stop, max(1, jobs))
         forced = _forced(defined, no_cache=no_cache, stages=frozenset(stage.lower() for stage in no_cache_stages))
         return _Solve(
-            plans, defined, forced, cache=cache, executor=executor, emit=emit, stop=stop, performer=performer
+            plans,
+            defined,
+            forced,
+            cache=cache,
+            inputs=inputs,
+            executor=executor,
+            emit=emit,
+            stop=stop,
+            performer=performer,
         ).run(max(1, jobs))
     except Fault as fault:
         fault.tell(emit)
@@ -126,21 +134,23 @@ def _asked(stage: str, *, every: bool) -> str:
 
 
 class _Solve:
-    """One solve. Steps with equal definition keys are one: the first of them, their leader, stands for all."""
+    """One solve. Steps with equal definitions are one: the first of them, their leader, stands for all."""
 
     def __init__(
         self,
         plans: tuple[Plan, ...],
-        defined: Mapping[str, Defined],
+        defined: dict[str, Defined],
         forced: Mapping[str, str],
         *,
         cache: ResultCache,
+        inputs: Inputs,
         executor: Executor,
         emit: Emit,
         stop: _Stop,
         performer: Callable[[], Performer],
     ) -> None:
         self._executor = executor
+        self._inputs = inputs
         self._lineages = tuple(plan.lineage for plan in plans)
         self._defined = defined
         self._leader = _leaders(defined)
@@ -194,7 +204,7 @@ class _Solve:
         if isinstance(defined.step.op, ops.ScratchOp):
             self._results[name] = EMPTY
             return
-        found = self._cache.find(defined.key.digest)
+        found = None if defined.key is None else self._cache.find(defined.key.digest)
         if found is not None:
             self._results[name] = found
 
@@ -252,18 +262,29 @@ class _Solve:
 
     def _start(self, crew: Crew[Performed], name: str) -> None:
         """Have the step's result: at once where it is known by content, else by a thread."""
-        defined = self._defined[name]
+        defined, below = self._keyed(name), self._keys_below(name)
         results = tuple(self._result_of(each) for each in defined.step.inputs)
         asked, twins = self._forced.get(name, ""), self._followers.get(name, ())
         known = None if asked else self._performer.recall(defined, results, twins)
         if known is not None:
             self._settle(name, known)
         else:
-            crew.start(name, lambda: self._performer.perform(defined, results, asked=asked, twins=twins))
+            crew.start(name, lambda: self._performer.perform(defined, results, below, asked=asked, twins=twins))
+
+    def _keyed(self, name: str) -> Defined:
+        """The step, all of whose inputs are done: with its key, unless it is open itself."""
+        if self._defined[name].key is None:
+            self._defined[name] = keyed(self._defined[name], self._keys_below(name))
+        return self._defined[name]
+
+    def _keys_below(self, name: str) -> tuple[Key | None, ...]:
+        leaders = [self._leader.get(each) for each in self._defined[name].step.inputs]
+        return tuple(None if each is None else self._defined[each].key for each in leaders)
 
     def _settle(self, name: str, performed: Performed) -> None:
         self._results[name] = performed.result
         self._performed[name] = performed
+        self._defined[name] = msgspec.structs.replace(self._defined[name], key=performed.key)
         self._schedule.done(name)
         for follower in self._followers.get(name, ()):
             self._emit(StepCached(step=follower, hit=DEFINITION))
@@ -286,9 +307,18 @@ class _Solve:
     def _outcome(self) -> SolveOutcome:
         return SolveOutcome(
             results={name: self._results[each] for name, each in self._leader.items() if each in self._results},
-            keys={name: defined.key for name, defined in self._defined.items()},
+            keys={name: self._key(each) for name, each in self._leader.items()},
             verdicts={name: self._verdict(name) for name in self._defined},
         )
+
+    def _key(self, leader: str) -> Key:
+        """The key of a step; of one that nothing needed, too. They are asked for in order."""
+        defined = self._keyed(leader)
+        if defined.key is None:
+            local = read_local(defined.step, defined.open, self._inputs)
+            defined = keyed(msgspec.structs.replace(defined, local=local), self._keys_below(leader))
+            self._defined[leader] = defined
+        return defined.whole_key()
 
     def _verdict(self, name: str) -> Verdict:
         leader = self._leader[name]
@@ -307,7 +337,7 @@ class _Solve:
 
 def _leaders(defined: Mapping[str, Defined]) -> dict[str, str]:
     first: dict[str, str] = {}
-    return {name: first.setdefault(each.key.digest, name) for name, each in defined.items()}
+    return {name: first.setdefault(each.name, name) for name, each in defined.items()}
 
 
 def _followers(leader: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

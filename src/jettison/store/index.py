@@ -13,7 +13,9 @@ from jettison.base import program
 from jettison.base.errors import MAKE_ROOM, HostError, InternalError
 from jettison.store.locks import held
 
-SCHEMA_VERSION = 2  # a new one only adds tables: an older index gets them when it is opened
+SCHEMA_VERSION = 3  # a new one only adds tables: an older index gets them when it is opened
+FIRST_WITH_OPS = 3
+ANY_OP = ""  # in the table of ops: there are results of which it has none
 BUSY_TIMEOUT_S = 60.0
 WAL_PAGES = 250  # of 4 KiB: then they are moved into the index; the next one to open it reads as many
 
@@ -24,6 +26,7 @@ CREATE TABLE IF NOT EXISTS candidates (
   result BLOB NOT NULL, parts BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS candidates_by_op ON candidates (op_digest, seq);
 CREATE INDEX IF NOT EXISTS candidates_by_site ON candidates (site, seq);
+CREATE TABLE IF NOT EXISTS ops (seq INTEGER PRIMARY KEY AUTOINCREMENT, op_digest TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS layers (
   layer TEXT PRIMARY KEY, diff_id TEXT NOT NULL DEFAULT '', content_digest TEXT NOT NULL DEFAULT '',
   created_s INTEGER NOT NULL DEFAULT 0, size_bytes INTEGER NOT NULL DEFAULT -1) WITHOUT ROWID;
@@ -143,9 +146,12 @@ class Index:
 
     def _fill(self) -> None:
         with self.write() as db:
-            if self._version() < SCHEMA_VERSION:
+            before = self._version()
+            if before < SCHEMA_VERSION:
                 for statement in SCHEMA.split(";"):
                     db.execute(statement)
+                if 0 < before < FIRST_WITH_OPS:  # of what ops its results are, nobody has written down
+                    db.execute("INSERT OR IGNORE INTO ops (op_digest) VALUES (?)", (ANY_OP,))
                 db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
     def _check_process(self) -> None:

@@ -4,14 +4,16 @@
 
 import time
 import zlib
+from collections.abc import Collection
 
 import msgspec
 
 from jettison.record.model import KeyPart
-from jettison.store.index import Index
+from jettison.store.index import ANY_OP, Index
 
 KEPT_AT_A_SITE = 4
 KEPT_OF_AN_OP = 16
+KEPT_OPS = 50_000  # of those saved last: about 100 bytes each
 USED_GRAIN_S = 3600  # a look-up writes only when this much has passed since the last one wrote
 
 
@@ -69,6 +71,7 @@ def save(index: Index, *savings: Saving) -> None:
     now = int(time.time())
     packed = [(each, _encode(each.candidate.result), _pack(each.candidate.parts)) for each in savings]
     with index.write() as db:
+        seq = 0
         for saving, text, parts in packed:
             op, site = saving.op_digest, saving.candidate.site
             db.executemany("INSERT OR REPLACE INTO results VALUES (?,?,?)", [(key, text, now) for key in saving.keys])
@@ -78,14 +81,27 @@ def save(index: Index, *savings: Saving) -> None:
             )
             db.execute(_trim("site"), (site, site, KEPT_AT_A_SITE))
             db.execute(_trim("op_digest"), (op, op, KEPT_OF_AN_OP))
+            seq = db.execute("INSERT OR REPLACE INTO ops (op_digest) VALUES (?)", (op,)).lastrowid or 0
+        db.execute("DELETE FROM ops WHERE seq<=? AND op_digest<>?", (seq - KEPT_OPS, ANY_OP))
 
 
 def adopt(index: Index, key: str, result: SavedResult, others: tuple[str, ...]) -> None:
-    """Remember a result made elsewhere, under `key`, and under those of `others` that mean nothing here yet."""
+    """Remember a result made elsewhere, under `key`, and under those of `others` that mean nothing here yet. Of which
+    ops it is, nobody says.
+    """
     now, text = int(time.time()), _encode(result)
     with index.write() as db:
         db.execute("INSERT OR REPLACE INTO results VALUES (?,?,?)", (key, text, now))
         db.executemany("INSERT OR IGNORE INTO results VALUES (?,?,?)", [(other, text, now) for other in others])
+        db.execute("INSERT OR IGNORE INTO ops (op_digest) VALUES (?)", (ANY_OP,))
+
+
+def known_ops(index: Index, op_digests: Collection[str]) -> frozenset[str]:
+    """Those of the ops of which there may be a result: all of which one was saved, but for the oldest of very many."""
+    marks = ",".join("?" * (len(op_digests) + 1))
+    rows = index.rows(f"SELECT op_digest FROM ops WHERE op_digest IN ({marks})", ANY_OP, *op_digests)  # noqa: S608
+    found = frozenset(digest for (digest,) in rows)
+    return frozenset(op_digests) if ANY_OP in found else found
 
 
 def keys_by_result(index: Index) -> dict[SavedResult, tuple[str, ...]]:

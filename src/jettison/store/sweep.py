@@ -237,6 +237,7 @@ def _forget(store: Store, doomed: gc.Doomed) -> None:
     layers = [(thing.id,) for thing in doomed.things if thing.kind == gc.LAYER]
     with store.index.write() as db:
         db.executemany("DELETE FROM results WHERE key=?", ids.get(gc.RESULT, []))
+        db.execute("DELETE FROM ops WHERE NOT EXISTS (SELECT 1 FROM results)")
         db.executemany("DELETE FROM refs WHERE ref=? AND platform=?", ids.get(gc.REF, []))
         db.executemany("DELETE FROM names WHERE name=? AND platform=?", ids.get(gc.NAME, []))
         db.executemany("DELETE FROM caches WHERE directory=?", ids.get(gc.CACHE, []))

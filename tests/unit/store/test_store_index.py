@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from jettison.base.errors import HostError, InputError, InternalError
+from jettison.store import results, sweep
 from jettison.store.index import Index
 from jettison.store.layers import BlobFact, PackedFact
 from jettison.store.names import NamedImage, ResolvedRef
@@ -81,6 +82,36 @@ def test_an_index_of_a_later_version_is_refused(tmp_path):
     db.close()
     with pytest.raises(HostError, match="another version"):
         Index(path)
+
+
+def test_an_older_index_may_have_results_of_any_op(tmp_path):
+    path = str(tmp_path / "index.sqlite")
+    Index(path).close()
+    db = sqlite3.connect(path)
+    db.executescript("DROP TABLE ops; PRAGMA user_version=2;")
+    db.close()
+    assert results.known_ops(Index(path), (A,)) == {A}
+    assert results.known_ops(Index(str(tmp_path / "new.sqlite")), (A,)) == frozenset()
+
+
+def test_what_was_adopted_may_be_of_any_op_until_no_result_is_left(store: Store):
+    results.adopt(store.index, "key", results.SavedResult("r", (A,), (A,)), ())
+    assert results.known_ops(store.index, (A, B)) == {A, B}
+    results.forget(store.index, ("key",))
+    sweep.prune(store, lambda _paths: None, lambda paths: tuple(0 for _ in paths))
+    assert results.known_ops(store.index, (A, B)) == frozenset()
+
+
+def test_only_the_ops_that_were_saved_last_are_kept(store: Store):
+    def saving(number: int) -> results.Saving:
+        result = results.SavedResult(f"r{number}", (), ())
+        return results.Saving((f"k{number}",), f"op{number}", results.SavedCandidate("site", result, ()))
+
+    results.save(store.index, saving(0), saving(1))
+    with store.index.write() as db:
+        db.execute("UPDATE ops SET seq=seq+? WHERE op_digest='op1'", (results.KEPT_OPS - 1,))
+    results.save(store.index, saving(1))
+    assert results.known_ops(store.index, ("op0", "op1")) == {"op1"}
 
 
 def test_it_is_never_used_across_a_fork(store: Store):
