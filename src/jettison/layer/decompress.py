@@ -10,48 +10,26 @@ import lzma
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from isal import isal_zlib
+from isal import igzip_lib
 
 from jettison.base.errors import InputError
 from jettison.layer.zstd import ZstdError, zstd_decoder
 
 Read = Callable[[int], bytes]
 
-CHUNK_BYTES = 1 << 20
-_READ_BYTES = 1 << 15  # what comes of it fits into memory that is at hand: larger pieces are slower
+CHUNK_BYTES = 1 << 17  # little enough to be summed and read while the processor still has it at hand
+_READ_BYTES = 1 << 17
 _MAGIC_BYTES = 8  # that tell the formats apart
 _XZ_MEMORY_BYTES = 256 << 20  # xz -9 needs 65 MiB; a header may ask for 4 GiB
 
 
-class _Gzip:
-    """isal's object with the interface of the others: it keeps input that did not fit into the output."""
-
-    def __init__(self) -> None:
-        self._inner: Any = isal_zlib.decompressobj(31)
-        self.needs_input = True
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        tail: bytes = self._inner.unconsumed_tail
-        out: bytes = self._inner.decompress(tail + data if tail else data, max_length)
-        self.needs_input = not self._inner.unconsumed_tail and len(out) < max_length
-        return out
-
-    @property
-    def eof(self) -> bool:
-        return bool(self._inner.eof)
-
-    @property
-    def unused_data(self) -> bytes:
-        return bytes(self._inner.unused_data)
-
-
 _FORMATS: tuple[tuple[str, bytes, Callable[[], Any]], ...] = (
-    ("gzip", b"\x1f\x8b", _Gzip),
+    ("gzip", b"\x1f\x8b", lambda: igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP)),
     ("zstd", b"\x28\xb5\x2f\xfd", zstd_decoder),
     ("bzip2", b"BZh", bz2.BZ2Decompressor),
     ("xz", b"\xfd7zXZ\0", lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY_BYTES)),
 )
-_isal_error: Any = isal_zlib.error  # its stub says that it is an instance
+_isal_error: Any = igzip_lib.error  # its stub says that it is an instance
 _FAULTS = (_isal_error, ZstdError, lzma.LZMAError, OSError, EOFError, ValueError)
 
 
@@ -106,6 +84,7 @@ def _frame(read: Read, data: bytes, name: str, decoder: Any) -> Iterator[bytes]:
             yield out
         if decoder.eof:
             return
-        data = read(_READ_BYTES) if decoder.needs_input else b""
-        if not data and decoder.needs_input:
+        wants_more = decoder.needs_input and len(out) < CHUNK_BYTES  # older isals forget what did not fit
+        data = read(_READ_BYTES) if wants_more else b""
+        if not data and wants_more:
             raise InputError(f"the {name} data is cut off")

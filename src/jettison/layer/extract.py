@@ -23,6 +23,7 @@ MAX_PATH_BYTES = 4095
 _MAX_LINKS = 40  # as the kernel has it
 MAX_TREE_BYTES = 1 << 30  # of memory, about: a few compressed kilobytes can name millions of directories
 NODE_BYTES = 400
+_NO_NAMES = frozenset(("", ".", ".."))
 DROPPED_XATTRS = ("user.overlay.", "trusted.overlay.", "user.jettison.", "trusted.jettison.")
 
 Lookup = Callable[[str], Row | None]
@@ -105,19 +106,29 @@ class Extraction:
         self.below = below
         self.made_ns = made_ns
         self.root = self._implied("")
+        self._linked = False
         self._parents: dict[str, tuple[Node, str]] = {}
         self._bytes_left = max_tree_bytes
         self.own = _own_of(files) if files else None
 
     def add(self, entry: Entry, stream: Stream) -> None:
         """Take one entry, its content from `stream`. Raises InputError for what no archive may hold, OSError."""
-        parts = clean(entry.name)
-        if not parts:
-            self._describe_root(entry)
-            return
-        _check_length(entry.name)  # before any directory of it is made
-        parent, place = self._parent(parts, entry.name)
-        name = parts[-1]
+        directory, _, name = entry.name.rpartition("/")
+        known = self._parents.get(directory)
+        if known is None or name in _NO_NAMES:
+            parts = clean(entry.name)
+            if not parts:
+                self._describe_root(entry)
+                return
+            _check_length(entry.name)  # before any directory of it is made
+            known = self._parent(parts, entry.name)
+            if name == parts[-1]:
+                self._spend(len(directory))
+                self._parents[directory] = known
+            name = parts[-1]
+        else:
+            _check_length(entry.name)
+        parent, place = known
         if self.layer and name.startswith(WHITEOUT):
             self._hide(parent, name, entry.name)
             return
@@ -132,7 +143,10 @@ class Extraction:
 
     def _count(self, path: str) -> None:
         _check_length(path)
-        self._bytes_left -= NODE_BYTES + len(path)
+        self._spend(NODE_BYTES + len(path))
+
+    def _spend(self, count: int) -> None:
+        self._bytes_left -= count
         if self._bytes_left < 0:
             raise InputError("the archive holds too many paths")
 
@@ -201,6 +215,7 @@ class Extraction:
         if target == path:
             return
         self._remove(parent, name, path)
+        self._linked = True
         parent.children[name] = node
         node.describe(entry, self._xattrs(entry) or node.xattrs)
         if node.kind == SYMLINK:
@@ -215,7 +230,7 @@ class Extraction:
             parent.opaque = True
             return
         hidden = name[len(WHITEOUT) :]
-        if hidden in ("", ".", ".."):
+        if hidden in _NO_NAMES:
             raise InputError(f"the archive holds a whiteout of nothing: {full!r}")
         if name.startswith(_AUFS):
             return  # aufs's own bookkeeping
@@ -229,13 +244,9 @@ class Extraction:
         """The directory that an entry goes into, made when it is missing, with its path."""
         if len(parts) == 1:
             return self.root, ""
-        key = "/".join(parts[:-1])
-        known = self._parents.get(key)
-        if known is None:
-            found = self._walk(parts[:-1], full, create=True)
-            assert found is not None  # noqa: S101 - what is missing was made
-            known = self._parents[key] = found
-        return known
+        found = self._walk(parts[:-1], full, create=True)
+        assert found is not None  # noqa: S101 - what is missing was made
+        return found
 
     def _find(self, parts: list[str], full: str) -> tuple[Node, str] | None:
         """What stands at a path, its last part not followed."""
@@ -328,7 +339,7 @@ class Extraction:
         """Every path as a row, in `tree.row.order`."""
         found = list(_paths(self.root, ""))
         names: dict[int, list[str]] = {}
-        for path, node in found:
+        for path, node in found if self._linked else ():
             if node.kind not in (DIR, DELETED):
                 names.setdefault(id(node), []).append(path)
         return [node.row(path, _group(names.get(id(node), []))) for path, node in found]
@@ -346,6 +357,8 @@ class Extraction:
 
 
 def _check_length(path: str) -> None:
+    if 4 * len(path) <= MAX_PATH_BYTES:  # however it is encoded
+        return
     if len(path) > MAX_PATH_BYTES or len(path.encode("utf-8", "surrogateescape")) > MAX_PATH_BYTES:
         raise InputError(f"the archive holds a path of more than {MAX_PATH_BYTES} bytes")
 

@@ -13,7 +13,7 @@ class Stream:
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
-        self._chunk = memoryview(b"")
+        self._chunk = b""
         self._at = 0
         self.offset = 0
 
@@ -21,7 +21,7 @@ class Stream:
         """`count` bytes, or what is left when the stream ends before. For small counts: all is held in memory."""
         end = self._at + count
         if end <= len(self._chunk):
-            data = bytes(self._chunk[self._at : end])
+            data = self._chunk[self._at : end]
             self._at = end
             self.offset += count
             return data
@@ -33,11 +33,15 @@ class Stream:
 
     def skip(self, count: int) -> None:
         """Pass over `count` bytes. Raises InputError when the stream ends before."""
-        while count:
-            part = self._take(count)
-            if not part:
+        left = len(self._chunk) - self._at
+        while count > left:
+            count -= left
+            chunk = self._next()
+            if chunk is None:
                 raise InputError("the archive is cut off")
-            count -= len(part)
+            left = len(chunk)
+        self._at += count
+        self.offset += count
 
     def copy(self, fd: int, count: int) -> None:
         """Write the next `count` bytes to `fd`. Raises InputError when the stream ends before."""
@@ -51,17 +55,24 @@ class Stream:
 
     def drain(self) -> None:
         """Read to the end, so that whoever sums the stream has seen it all."""
-        while part := self._take(1 << 30):
-            del part
+        while self._next() is not None:
+            pass
 
     def _take(self, count: int) -> memoryview:
         """Some of the next `count` bytes; empty at the end."""
         while self._at == len(self._chunk):
-            chunk = next(self._chunks, None)
-            if chunk is None:
+            if self._next() is None:
                 return memoryview(b"")
-            self._chunk, self._at = memoryview(chunk), 0
-        part = self._chunk[self._at : self._at + count]
+        part = memoryview(self._chunk)[self._at : self._at + count]
         self._at += len(part)
         self.offset += len(part)
         return part
+
+    def _next(self) -> bytes | None:
+        """Pass over what is left of the chunk, to the next one; None at the end."""
+        self.offset += len(self._chunk) - self._at
+        self._chunk, self._at = b"", 0
+        chunk = next(self._chunks, None)
+        if chunk is not None:
+            self._chunk = chunk
+        return chunk

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from functools import lru_cache
+from zlib import adler32
 
 from jettison.base.errors import InputError
 from jettison.layer.stream import Stream
@@ -23,9 +25,11 @@ _MAX_MAJOR, _MAX_MINOR = 0xFFF, 0xFFFFF  # what Linux keeps; it cuts off the res
 _MAX_SECONDS = 9_223_372_036
 _NS = 1_000_000_000
 _ZERO = bytes(BLOCK_BYTES)
-_FIELDS = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12x")
+_FIELDS = struct.Struct("100s24s12s12s8sc100s8s32s32s8s8s155s12x")
 _KINDS = {b"0": FILE, b"\0": FILE, b"7": FILE, b"S": FILE, b"1": HARD_LINK, b"2": SYMLINK, b"3": CHAR, b"4": BLOCK}
 _KINDS |= {b"5": DIR, b"D": DIR, b"6": FIFO}
+_EXTENSIONS = (b"x", b"L", b"K", b"g")
+_PASSED_OVER = (b"V", b"X")  # a volume's label; Solaris's own extension
 _GNU_MAGIC, _USTAR_MAGIC = b"ustar  \0", b"ustar\x0000"
 _XATTR = "SCHILY.xattr."
 _SPARSE_PAIR, _SPARSE_MAP = ("GNU.sparse.offset", "GNU.sparse.numbytes"), "GNU.sparse.map"
@@ -52,15 +56,13 @@ class Entry:
         "xattrs",
     )
 
-    def __init__(self, name: str, kind: str) -> None:
+    def __init__(self, name: str, kind: str, ids: tuple[int, int, int], size: int, mtime_ns: int) -> None:
         self.name = name
         self.kind = kind
-        self.mode = 0
-        self.uid = 0
-        self.gid = 0
-        self.size = 0
+        self.mode, self.uid, self.gid = ids
+        self.size = size
         self.stored = 0
-        self.mtime_ns = 0
+        self.mtime_ns = mtime_ns
         self.target = ""
         self.device = (0, 0)
         self.xattrs: tuple[tuple[str, bytes], ...] = ()
@@ -113,33 +115,35 @@ def _sum_is_right(block: bytes) -> bool:
         wanted = int(stated, 8)
     except ValueError:
         return False
-    actual = sum(block) - sum(block[148:156]) + 256
+    actual = _sum(block[:148]) + _sum(block[156:356]) + _sum(block[356:]) + 8 * 32
     # Some old programs summed signed bytes.
     return wanted == actual or wanted == actual - 256 * sum(byte > 127 for byte in block[:148] + block[156:])
+
+
+def _sum(part: bytes) -> int:
+    """The sum of up to 256 bytes, by what is quick at it: the lower half of Adler-32 is one more, modulo 65521."""
+    return (adler32(part) & 0xFFFF) - 1
 
 
 def _read_entry(stream: Stream, block: bytes) -> Entry | None:
     """The entry whose first header is `block`, with what extension headers before it say; None for one to pass over."""
     records: dict[str, bytes] = {}
     long_name = long_target = None
-    while True:
-        flag = block[156:157]
+    while (flag := block[156:157]) in _EXTENSIONS:
         if flag == b"x":
             records = _pax_records(_extension(stream, block))
         elif flag == b"L":
             long_name = _cut(_extension(stream, block))
         elif flag == b"K":
             long_target = _cut(_extension(stream, block))
-        elif flag == b"g":
+        else:
             _extension(stream, block)  # read over, as Go does: a global size or name would steer what follows
             return None
-        else:
-            break
         following = _next_header(stream)
         if following is None:
             raise InputError("the archive is cut off after an extension header")
         block = following
-    if flag in (b"V", b"X"):  # a volume's label; Solaris's own extension
+    if flag in _PASSED_OVER:
         stream.skip(_padded(_number(block[124:136], "size", _MAX_BYTES)))
         return None
     entry = _plain_entry(block, records, long_name, long_target)
@@ -151,21 +155,16 @@ def _read_entry(stream: Stream, block: bytes) -> Entry | None:
 
 
 def _plain_entry(block: bytes, records: dict[str, bytes], long_name: str | None, long_target: str | None) -> Entry:
-    fields = _FIELDS.unpack(block)
-    name, mode, uid, gid, size, mtime, _, flag, target, magic, _, _, major, minor, prefix = fields
+    name, ids, size, mtime, _, flag, target, magic, _, _, major, minor, prefix = _FIELDS.unpack(block)
     kind = _KINDS.get(flag)
     if kind is None:
         raise InputError(f"the archive has an entry of unknown type {flag!r}")
     full = _cut(name) if long_name is None else long_name
     if long_name is None and prefix[0] and magic == _USTAR_MAGIC:
         full = f"{_cut(prefix)}/{full}"
-    entry = Entry(full, kind)
-    entry.mode = _number(mode, "mode", _MAX_BYTES) & 0o7777
-    entry.uid = _number(uid, "uid", _MAX_ID)
-    entry.gid = _number(gid, "gid", _MAX_ID)
-    entry.size = _number(size, "size", _MAX_BYTES)
-    entry.mtime_ns = _seconds(mtime) * _NS
-    entry.target = _cut(target) if long_target is None else long_target
+    entry = Entry(full, kind, _ids(ids), _number(size, "size", _MAX_BYTES), _seconds(mtime) * _NS)
+    if target[0] or long_target is not None:
+        entry.target = _cut(target) if long_target is None else long_target
     if records:
         _apply(entry, records)
     if flag == b"\0" and entry.name.endswith("/"):
@@ -175,6 +174,13 @@ def _plain_entry(block: bytes, records: dict[str, bytes], long_name: str | None,
     if kind in (CHAR, BLOCK) and magic in (_USTAR_MAGIC, _GNU_MAGIC):
         entry.device = (_number(major, "device", _MAX_MAJOR), _number(minor, "device", _MAX_MINOR))
     return entry
+
+
+@lru_cache(maxsize=256)
+def _ids(fields: bytes) -> tuple[int, int, int]:
+    """Mode, owner and group, which most entries have in common with others."""
+    mode = _number(fields[:8], "mode", _MAX_BYTES) & 0o7777
+    return mode, _number(fields[8:16], "uid", _MAX_ID), _number(fields[16:], "gid", _MAX_ID)
 
 
 def _apply(entry: Entry, records: dict[str, bytes]) -> None:

@@ -178,6 +178,13 @@ def test_zeros_after_gzip_are_padding_and_anything_else_is_an_error(tmp_path):
         read_back(tmp_path, gzip.compress(b"data") + b"rest")
 
 
+@pytest.mark.parametrize("more", [-1, 0, 1])
+@pytest.mark.parametrize("make", [bytes, os.urandom, sample], ids=["zeros", "noise", "half"])
+def test_gzip_that_ends_where_a_piece_does_is_read_whole(tmp_path, make, more):
+    parts = [make(count * decompress.CHUNK_BYTES + more) for count in (1, 2, 1)]
+    assert read_back(tmp_path, b"".join(map(gzip.compress, parts))) == b"".join(parts)
+
+
 @pytest.mark.parametrize("program", ["gzip", "bzip2", "xz", "zstd"])
 def test_a_bomb_is_read_in_bounded_pieces(tmp_path, program):
     bomb = subprocess.run(

@@ -112,6 +112,14 @@ def test_old_archives_are_read():
     assert [(entry.name, entry.kind, content) for entry, content in found] == [("old/", "d", b""), ("f", "f", b"abc")]
 
 
+def test_a_sum_is_exact_where_it_is_large():
+    block = bytearray(b"\xff" * 512)
+    block[148:156] = b"%06o\0 " % (504 * 255 + 8 * 32)
+    assert is_tar(bytes(block))
+    block[148:156] = b"%06o\0 " % (504 * 255 + 8 * 32 - 65521)
+    assert not is_tar(bytes(block))
+
+
 def test_a_sum_of_signed_bytes_is_accepted():
     block = bytearray(header("ä".encode() * 5, b"0")[-512:])
     block[148:156] = b" " * 8

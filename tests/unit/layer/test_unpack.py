@@ -163,6 +163,27 @@ def test_symlinks_above_are_resolved_inside(layers):
     assert rows["made/here/5"].type == FILE
 
 
+def test_a_name_goes_where_its_directory_leads_at_that_time(layers):
+    rows = layers.unpack(
+        folder("one"),
+        folder("two"),
+        symlink("at", "one"),
+        entry("at/1"),
+        entry("./at/1b"),
+        symlink("at", "two"),
+        entry("at/2"),
+        entry("./at/2b"),
+        entry("at"),
+        folder("at"),
+        entry("at/3"),
+        entry("./at/3b"),
+        entry("at/../4"),
+        entry("at/../5"),
+    )
+    files = [path for path, row in rows.items() if row.type == FILE]
+    assert files == ["4", "5", "at/3", "at/3b", "one/1", "one/1b", "two/2", "two/2b"]
+
+
 def test_a_symlink_out_of_the_layer_leads_nowhere_else(tmp_path, layers):
     outside = tmp_path / "outside"
     outside.mkdir()

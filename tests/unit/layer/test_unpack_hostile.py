@@ -125,16 +125,20 @@ def test_depth_costs_no_stack(layers):
 
 
 def test_a_bomb_of_names_is_refused():
-    tar = b"".join(entry(f"{number}/{deep(2000)}") for number in range(5))
-    stream = Stream(iter([tar]))
-    extraction = Extraction("", None, print, layer=True, max_tree_bytes=20_000_000)
-
-    def add_all():
-        for found in entries(stream):
-            extraction.add(found, stream)
-
     with pytest.raises(InputError, match="too many paths"):
-        add_all()
+        add_all(20_000_000, (entry(f"{number}/{deep(2000)}") for number in range(5)))
+
+
+def test_a_bomb_of_spellings_is_refused():
+    with pytest.raises(InputError, match="too many paths"):
+        add_all(1_000_000, (entry("/" * number + "d/f") for number in range(2000)))
+
+
+def add_all(max_tree_bytes, made):
+    stream = Stream(iter([b"".join(made)]))
+    extraction = Extraction("", None, print, layer=True, max_tree_bytes=max_tree_bytes)
+    for found in entries(stream):
+        extraction.add(found, stream)
 
 
 def test_python_s_own_archives_are_unpacked(layers):
