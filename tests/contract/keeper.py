@@ -27,6 +27,8 @@ class AnyKeeper(Protocol):
         cancel: Cancel | None = None,
     ) -> spec.AnyReply: ...
 
+    def foresee_archives(self) -> None: ...
+
     def close(self) -> None: ...
 
 
@@ -80,6 +82,12 @@ class KeeperContract:
         for thread in threads:
             thread.join()
         assert replies == [spec.Ran(exit_code=0, changed=False)] * 4
+
+    def test_what_is_foreseen_changes_no_reply(self, keeper: AnyKeeper) -> None:
+        keeper.foresee_archives()
+        assert keeper.ask(self.request_of("true")) == spec.Ran(exit_code=0, changed=False)
+        keeper.close()
+        keeper.foresee_archives()
 
     def test_after_close_a_request_is_a_host_error(self, keeper: AnyKeeper) -> None:
         keeper.close()

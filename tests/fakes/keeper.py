@@ -52,6 +52,9 @@ class FakeKeeper:
             raise errors.BY_NAME[last.kind](last.message, hint=last.hint)
         return last
 
+    def foresee_archives(self) -> None:
+        """See `jettison.sandbox.client.Keeper.foresee_archives`."""
+
     def close(self) -> None:
         """See `jettison.sandbox.client.Keeper.close`."""
         self._closed = True

@@ -56,6 +56,8 @@ class Materials:
             return self._rows(layers, step)
         found = {layer: self._store.snapshots.find(layer) for layer in layers}
         missing = [layer for layer, path in found.items() if path is None and is_digest(layer)]
+        if missing:
+            self._session.keeper().foresee_archives()
         paths: list[str] = []
         with self._ahead(missing, step):
             for layer in layers:  # in order: a layer may take directories for granted that one below it has
@@ -66,6 +68,8 @@ class Materials:
         """All at once: who reads rows has the stack's, and finds there what a layer takes for granted."""
         found = {layer: self._store.snapshots.find(layer, files=False) for layer in layers}
         missing = [layer for layer, path in found.items() if path is None]
+        if missing:
+            self._session.keeper().foresee_archives()
         made = each(missing, lambda layer: self._unpack(layer, (), False, step))
         return tuple(found[layer] or made[layer] for layer in layers)
 

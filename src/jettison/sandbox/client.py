@@ -112,6 +112,13 @@ class Keeper:
             raise self._raised(reply)
         return reply
 
+    def foresee_archives(self) -> None:
+        """Say that several archives are going to be asked for: what that takes is imported once, not by each child."""
+        try:
+            self._control.send(b"!")
+        except OSError:
+            return  # it has ended: whoever asks is told
+
     def dismiss(self) -> None:
         """Tell the keeper to end, with all that it runs; `close` waits for that."""
         self._control.close()

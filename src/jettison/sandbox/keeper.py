@@ -142,6 +142,14 @@ def _announce(control: socket.socket, state: Tier | spec.Failed) -> None:
         return  # the driver is gone already
 
 
+def _warm_up() -> None:
+    """Have what only some requests need, for all that come."""
+    from jettison.sandbox import serve
+
+    serve.warm_up()
+    gc.freeze()
+
+
 class _Child(msgspec.Struct):
     """A request that is being served: the child's pid and pidfd, and our end of its reply socket.
 
@@ -170,14 +178,11 @@ class Loop:
 
     def run(self) -> None:
         """Serve until the driver is gone; then end every child."""
-        from jettison.sandbox import serve
-
         going, warm = True, False
         while going:
             ready = self._poll.poll(None if warm else _IDLE_MS)
             if not ready:
-                serve.warm_up()  # there is time, and no request waits for it
-                gc.freeze()
+                _warm_up()  # there is time, and no request waits for it
                 warm = True
             for fd, _ in ready:
                 if fd == self._control.fileno():
@@ -196,7 +201,8 @@ class Loop:
             return False
         if not data:
             return False
-        if not fds:
+        if not fds:  # the client's word that archives are next
+            _warm_up()
             return True
         for fd in fds:
             os.set_inheritable(fd, False)  # received descriptors are; and recv_fds of 3.11 drops its flags
