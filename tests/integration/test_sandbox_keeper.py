@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -37,12 +37,17 @@ def holders(folder: str) -> list[str]:
     return found
 
 
-def wait_until_gone(folder: str) -> None:
-    """Wait for the kernel to have ended every holder: it tells of no end that is not a child of ours."""
+def wait_for(what: Callable[[], bool]) -> None:
+    """Look until it is so: nobody tells of what becomes of processes that are not children of ours."""
     until = time.monotonic() + LIMIT_SECONDS
-    while holders(folder):
-        assert time.monotonic() < until, [command_line(pid) for pid in holders(folder)]
+    while not what():
+        assert time.monotonic() < until
         select.select([], [], [], 0.02)
+
+
+def wait_until_gone(folder: str) -> None:
+    """Wait for the kernel to have ended every holder."""
+    wait_for(lambda: not holders(folder))
 
 
 def test_a_background_process_ends_with_its_step(sandbox: Sandbox) -> None:
@@ -221,6 +226,78 @@ def is_worker(pid: str, folder: str) -> bool:
         return False
     with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
         return any("43.6" in command_line(child) for child in file.read().split())
+
+
+def below(pid: int) -> set[int]:
+    """The processes below one, without those that have ended."""
+    found: set[int] = set()
+    left = [pid]
+    while left:
+        each = left.pop()
+        try:
+            with open(f"/proc/{each}/task/{each}/children", encoding="ascii") as file:
+                children = set(map(int, file.read().split()))
+        except FileNotFoundError:
+            continue
+        found |= children
+        left += children
+    return found
+
+
+def workers(keeper: Keeper) -> set[int]:
+    """The keeper's children, all of which wait: it has a pid namespace, so that it is a child of what we started."""
+    return {pid for pid in below(keeper._pid) if below(pid) == set()}
+
+
+def test_one_child_does_one_request_after_another(base: Sandbox) -> None:
+    script = "echo $$ $(wc -l < /proc/self/mounts); echo x > new"
+    with Keeper.start(base.folder, "root") as keeper:
+        said: set[bytes] = set()
+        used: set[int] = set()
+        for _ in range(3):
+            out = base.path("snapshot")
+            request = base.request("/bin/sh", "-c", script, out=out)
+            keeper.ask(request, lambda frame: said.add(frame.data))  # type: ignore[union-attr]
+            keeper.ask(spec.SnapshotDigestRequest(snapshot=out))
+            used |= workers(keeper)
+            assert os.listdir(request.scratch) == []
+        assert len(used) == 1
+        assert len(said) == 1
+        assert next(iter(said)).startswith(b"1 ")
+
+
+def test_a_child_that_failed_gets_no_other_request(base: Sandbox) -> None:
+    with Keeper.start(base.folder, "root") as keeper:
+        with pytest.raises(InputError):
+            keeper.ask(base.request("/bin/true", user="nosuch"))
+        assert keeper.ask(base.request("/bin/true")) == spec.Ran(exit_code=0, changed=False)
+        assert len(workers(keeper)) == 1
+
+
+def test_a_child_that_was_killed_while_it_waited_is_not_asked(base: Sandbox) -> None:
+    with Keeper.start(base.folder, "root") as keeper:
+        keeper.ask(base.request("/bin/true"))
+        (worker,) = workers(keeper)
+        os.kill(worker, signal.SIGKILL)
+        assert select.select(keeper._free, [], [], LIMIT_SECONDS)[0]  # the keeper has heard of it, and let go
+        assert keeper.ask(base.request("/bin/true")) == spec.Ran(exit_code=0, changed=False)
+
+
+def test_children_that_wait_are_few_and_end_with_the_keeper(base: Sandbox) -> None:
+    fifo = spec.BoundCache(target="/c", directory=base.path("cache"))
+    with Keeper.start(base.folder, "root") as keeper:
+        keeper.ask(base.request("/bin/sh", "-c", "for n in 1 2 3 4 5 6; do mknod c/$n p; done", mounts=(fifo,)))
+        scripts = [f"echo > c/{n}; read x < c/{n + 1}" for n in range(1, 6)]  # each goes on when the next one has begun
+        requests = [base.request("/bin/sh", "-c", script, mounts=(fifo,)) for script in scripts]
+        threads = [threading.Thread(target=keeper.ask, args=(request,)) for request in requests]
+        for thread in threads:
+            thread.start()
+        keeper.ask(base.request("/bin/sh", "-c", "read x < c/1; echo > c/6", mounts=(fifo,)))
+        for thread in threads:
+            thread.join()
+        all_of_them = below(keeper._pid)
+        wait_for(lambda: len(workers(keeper)) == 4)
+    assert all(not os.path.exists(f"/proc/{pid}") for pid in all_of_them)
 
 
 def test_a_store_that_cannot_be_is_named(base: Sandbox) -> None:

@@ -23,6 +23,7 @@ OnFrame = Callable[[spec.AnyFrame], None]
 UNPLACED = "unplaced"  # as `isolation`: enter no tier; such a keeper only answers ExamineRequest
 CANCEL_POLL_MS = 100
 _CLOSE_SECONDS = 10.0
+_MOST_FREE = 4  # children that wait: as many as things of a kind that are made at once
 
 
 class Cancel(Protocol):
@@ -42,6 +43,7 @@ class Keeper:
         self._closed = False
         self._lock = threading.Lock()
         self._placed: spec.AnyReply | None = None
+        self._free: list[socket.socket] = []  # to children that wait for another request
 
     @classmethod
     def start(cls, store_root: str, isolation: str | None = None) -> Keeper:
@@ -89,20 +91,20 @@ class Keeper:
         When `cancel` is set, or `on_frame` raises, the request's whole process tree is ended first. Raises what the
         keeper failed with, Cancelled, or HostError when the keeper or the worker died.
         """
-        import socket
-
-        ours, theirs = socket.socketpair()
-        with ours:
-            with theirs:
-                self._submit(theirs, fds)
-            try:
-                send(ours, request)
-                reply = self._await(ours, on_frame, cancel)
-            except BrokenPipeError:
-                reply = None
-            except BaseException:
-                _end(ours)
-                raise
+        ours = self._waiting() if isinstance(request, spec.USUAL) and not fds else None
+        ours = ours or self._new(fds)
+        reply: spec.AnyReply | None = None
+        free = False
+        try:
+            send(ours, request)
+            reply, free = self._await(ours, on_frame, cancel)
+        except BrokenPipeError:
+            pass
+        except BaseException:
+            _end(ours)
+            raise
+        finally:
+            self._let_go(ours, free=free)
         if reply is None:
             raise errors.HostError(
                 f"the process that did a {type(request).__name__} ended unexpectedly",
@@ -122,13 +124,15 @@ class Keeper:
     def dismiss(self) -> None:
         """Tell the keeper to end, with all that it runs; `close` waits for that."""
         self._control.close()
+        while self._free:
+            self._free.pop().close()
 
     def close(self) -> None:
         """End the keeper and all that it runs. May be called more than once."""
         if self._closed:
             return
         self._closed = True
-        self._control.close()
+        self.dismiss()
         _reap(self._pid)
 
     def __enter__(self) -> Self:
@@ -147,6 +151,37 @@ class Keeper:
         error.subject = failed.subject
         return error
 
+    def _waiting(self) -> socket.socket | None:
+        """A socket to a child of the keeper that waits, if there is one."""
+        while True:
+            try:
+                waiting = self._free.pop()
+            except IndexError:
+                return None
+            if not _says_something(waiting):
+                return waiting
+            waiting.close()  # unasked: it has ended
+
+    def _new(self, fds: tuple[int, ...]) -> socket.socket:
+        """A socket to a new child of the keeper, who gets `fds`."""
+        import socket
+
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                self._submit(theirs, fds)
+            except BaseException:
+                ours.close()
+                raise
+        return ours
+
+    def _let_go(self, ours: socket.socket, *, free: bool) -> None:
+        """Be done with a request. `free`: who did it waits for another."""
+        if free and not self._closed and len(self._free) < _MOST_FREE:
+            self._free.append(ours)
+        else:
+            ours.close()
+
     def _submit(self, reply: socket.socket, fds: tuple[int, ...]) -> None:
         import socket
 
@@ -155,8 +190,12 @@ class Keeper:
         except OSError as error:
             raise errors.HostError("the keeper process has ended") from error
 
-    def _await(self, ours: socket.socket, on_frame: OnFrame | None, cancel: Cancel | None) -> spec.AnyReply | None:
-        """The last reply, after the worker closed its end; None when it ended without one."""
+    def _await(
+        self, ours: socket.socket, on_frame: OnFrame | None, cancel: Cancel | None
+    ) -> tuple[spec.AnyReply | None, bool]:
+        """The last reply, after the worker said that it is free, or closed its end; None when it ended without one.
+        And whether it is free.
+        """
         reader: Reader[spec.AnyReply] = Reader(ours, spec.AnyReply)
         wait = _waiter(ours, cancel)
         last: spec.AnyReply | None = None
@@ -166,11 +205,13 @@ class Keeper:
             if not wait():
                 continue
             if not reader.fill():
-                return last
+                return last, False
             while (frame := reader.take()) is not None:
                 if isinstance(frame, spec.AnyFrame):
                     if on_frame is not None:
                         _deliver(frame, on_frame)
+                elif isinstance(frame, spec.Free):
+                    return last, True
                 else:
                     last = frame
 
@@ -219,6 +260,15 @@ def _waiter(ours: socket.socket, cancel: Cancel | None) -> Callable[[], bool]:
             poll.register(fileno(), select.POLLIN)
     number = ours.fileno()
     return lambda: any(fd == number for fd, _ in poll.poll(timeout))
+
+
+def _says_something(ours: socket.socket) -> bool:
+    """Whether there is something to read, or the end."""
+    import select
+
+    poll = select.poll()
+    poll.register(ours, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _end(ours: socket.socket) -> None:

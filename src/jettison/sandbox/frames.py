@@ -32,9 +32,9 @@ def encode(value: msgspec.Struct) -> bytes:
     return (len(body) | flag).to_bytes(4, "big") + body
 
 
-def send(sock: socket.socket, value: msgspec.Struct) -> None:
-    """Write one frame, waiting for the other end as long as it takes."""
-    sock.sendall(encode(value))
+def send(sock: socket.socket, *values: msgspec.Struct) -> None:
+    """Write a frame for each value, all at once, waiting for the other end as long as it takes."""
+    sock.sendall(b"".join(map(encode, values)))
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""The keeper process (mechanisms §1): single-threaded, everything imported, one forked child a request.
+"""The keeper process (mechanisms §1): single-threaded, everything imported, a forked child for a request.
 
 It ends when the driver does: by the end of the control socket, or by the driver's pidfd. Where steps have a pid
 namespace the keeper is the first process of one itself, so that whatever it started ends with it, by the kernel.
@@ -151,7 +151,7 @@ def _warm_up() -> None:
 
 
 class _Child(msgspec.Struct):
-    """A request that is being served: the child's pid and pidfd, and our end of its reply socket.
+    """A child that serves: its pid and pidfd, and our end of the socket of its requests and replies.
 
     We hold that end until all of the child's processes have gone, so that the driver reads its end then and not before.
     """

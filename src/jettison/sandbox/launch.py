@@ -5,6 +5,7 @@ It tells its parent over `status` what it made and what went wrong; exec closes 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import select
@@ -73,6 +74,9 @@ def start(launch: Launch) -> tuple[int, socket.socket]:
     if pid == 0:
         ours.close()
         _live(launch, theirs)
+    if launch.tier.fresh_proc:
+        with contextlib.suppress(OSError):  # where that is refused, this is the last process that we start
+            syscalls.return_to_own_pid_namespace()
     theirs.close()
     return pid, ours
 

@@ -96,9 +96,12 @@ class _Step:
             raise
         finally:
             code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            os.close(handle)
             if not self._desk.tier.fresh_proc:
                 processes.end_children(keep=set())
         pump.rest()
+        for reading, _ in pipes:
+            os.close(reading)
         if refused is not None:
             self._desk.send(spec.Output(stream=2, data=refused.text.encode("utf-8", "surrogateescape") + b"\n"))
             return refused.exit_code, made

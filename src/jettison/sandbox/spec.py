@@ -245,6 +245,9 @@ AnyRequest = (
     | ExamineRequest
 )
 
+# What one process does after another: small, often asked for, and done with what every child of the keeper has.
+USUAL = (RunRequest, CopyRequest, DigestRequest, SnapshotDigestRequest, RemoveRequest)
+
 
 class Reply(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """The root of all replies. A request is answered by any number of frames (`AnyFrame`), then one other reply."""
@@ -355,6 +358,12 @@ class Examined(Reply, frozen=True, kw_only=True):
     reports: tuple[TierReport, ...]
 
 
+class Free(Reply, frozen=True, kw_only=True):
+    """After the last reply, where it comes: who answered has ended all that it started, and takes another request at
+    the same socket.
+    """
+
+
 class Failed(Reply, frozen=True, kw_only=True):
     """What went wrong: `kind` names a class of jettison.base.errors (InputError, HostError, ...), the rest is its."""
 
@@ -366,5 +375,17 @@ class Failed(Reply, frozen=True, kw_only=True):
 
 AnyFrame = Output | Note | Took
 AnyReply = (
-    AnyFrame | Ran | Copied | Digested | Packed | PackedAll | Unpacked | Faith | Done | Placed | Examined | Failed
+    AnyFrame
+    | Ran
+    | Copied
+    | Digested
+    | Packed
+    | PackedAll
+    | Unpacked
+    | Faith
+    | Done
+    | Placed
+    | Examined
+    | Free
+    | Failed
 )

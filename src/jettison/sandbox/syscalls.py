@@ -76,6 +76,22 @@ def unshare(flags: int) -> None:
     _check(_libc.unshare(ctypes.c_int(flags)), None)
 
 
+def return_to_own_pid_namespace() -> None:
+    """After an unshare of CLONE_NEWPID and the fork it was for: what is forked now is a sibling again, and threads may
+    be started. /proc must be that of this process's namespace.
+    """
+    fd = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _check(_libc.setns(ctypes.c_int(fd), ctypes.c_int(CLONE_NEWPID)), None)
+    finally:
+        os.close(fd)
+
+
+def is_in_own_pid_namespace() -> bool:
+    """Whether what is forked now is a sibling."""
+    return os.readlink("/proc/self/ns/pid") == os.readlink("/proc/self/ns/pid_for_children")
+
+
 def mount(source: str | None, target: str, kind: str | None = None, flags: int = 0, data: str | None = None) -> None:
     """Mount a filesystem. MS_BIND takes no other flags but MS_REC: they take a remount."""
     words = [None if word is None else os.fsencode(word) for word in (source, target, kind, data)]
