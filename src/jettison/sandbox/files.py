@@ -95,10 +95,10 @@ def _recorded(request: spec.CopyRequest) -> RecordedView | None:
 
 def _told(request: spec.CopyRequest, view: RecordedView, taken: list[Taken], began_ns: int, desk: Desk) -> spec.Read:
     """Tell of the files, and what all that was taken is."""
-    files = view.settled(taken, began_ns)
+    view.tell(taken)
+    files = view.settled(began_ns)
     while some := tuple(spec.TookFile(*each) for each in itertools.islice(files, _TOLD_AT_ONCE)):
         desk.send(spec.Took(files=some))
-    view.tell(taken)
     found = input_digest(request.op, request.tell or 0, view)
     return spec.Read(found.digest, found.parts)
 

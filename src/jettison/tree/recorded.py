@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from jettison.base.digest import digest_of
 from jettison.planning.ops import CopyOp
 from jettison.tree.content import with_xattrs
@@ -30,8 +32,8 @@ class RecordedView(DirectoryView):
         self._rows: dict[str, Row | None] = {}
         self._entries: dict[str, list[Row]] = {}
         self._children: dict[str, list[str]] = {}
-        self._taken: dict[str, Row] = {}
-        self._links: dict[str, Row] = {}
+        self._taken: dict[str, Taken] = {}
+        self._links: dict[str, Taken] = {}
 
     def row(self, path: str) -> Row | None:
         """See `View`."""
@@ -56,18 +58,18 @@ class RecordedView(DirectoryView):
     def tell(self, taken: Iterable[Taken]) -> None:
         """What was taken of the files: from now on rows have the digest and the size of just those bytes."""
         for each in taken:
-            self._taken[each.source] = _both(self._taken.get(each.source), each.row)
+            self._taken[each.source] = _both(self._taken.get(each.source), each)
         linked = (row for row in self._seen() if row.link and row.path in self._taken)
         self._links = {row.link: self._taken[row.path] for row in linked}
 
-    def settled(self, taken: Iterable[Taken], began_ns: int) -> Iterator[tuple[str, Stamp, str]]:
+    def settled(self, began_ns: int) -> Iterator[tuple[str, Stamp, str]]:
         """Path, stamp and digest (`tree.content.DigestIndex`) of the files that were taken since `began_ns`, but for
         those that changed so lately that their stamp may stay when they change again.
         """
-        xattrs = {row.path: row.xattrs for row in self._seen() if row.xattrs}
-        for each in taken:
-            if is_settled(each.stamp, began_ns):
-                yield each.source, each.stamp, with_xattrs(each.row.digest, xattrs.get(each.source, ()))
+        for row in self._seen():
+            taken = self._of(row)
+            if taken is not None and is_settled(taken.stamp, began_ns):
+                yield row.path, taken.stamp, with_xattrs(taken.row.digest, row.xattrs)
 
     def _seen(self) -> Iterator[Row]:
         for row in self._rows.values():
@@ -77,8 +79,12 @@ class RecordedView(DirectoryView):
             yield from rows
 
     def _with_digest(self, row: Row) -> Row:
-        taken = self._taken.get(row.path) or (self._links.get(row.link) if row.link else None)
-        return row if taken is None else with_digest(row, taken.digest, taken.size)
+        taken = self._of(row)
+        return row if taken is None else with_digest(row, taken.row.digest, taken.row.size)
+
+    def _of(self, row: Row) -> Taken | None:
+        """What was taken as that row; of several hard links, as one of them."""
+        return self._taken.get(row.path) or (self._links.get(row.link) if row.link else None)
 
 
 def is_copied(op: CopyOp, number: int, view: View) -> bool:
@@ -96,8 +102,9 @@ def is_copied(op: CopyOp, number: int, view: View) -> bool:
     return whole
 
 
-def _both(first: Row | None, second: Row) -> Row:
+def _both(first: Taken | None, second: Taken) -> Taken:
     """A file that was taken twice. If it changed in between, no digest of any file is that of what was taken."""
-    if first is None or first.digest == second.digest:
+    if first is None or first.row.digest == second.row.digest:
         return second
-    return with_digest(second, digest_of(f"{first.digest} {second.digest}".encode()))
+    both = digest_of(f"{first.row.digest} {second.row.digest}".encode())
+    return msgspec.structs.replace(second, row=with_digest(second.row, both))
