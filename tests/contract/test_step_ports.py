@@ -41,7 +41,7 @@ class RealWorld:
         secrets = Secrets(BuildRequest())
         binder = Binder(self.session, Materials(self.session, lambda _event: None), secrets, directories)
         self.inputs = Inputs(self.session, images, directories, {}, secrets=secrets, binder=lambda: binder)
-        self.executor = Executor(self.session, images, binder, None, {}, told=self.inputs)
+        self.executor = Executor(self.session, images, binder, None, {}, packings={}, told=self.inputs)
 
     def write(self, path: str, text: str) -> None:
         with open(os.path.join(self.context, path), "w") as file:

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+import jettison
+from jettison import BuildRequest, OutputSpec
 from jettison.app.packing import PACKERS, shared_out
+from jettison.record.model import AnyEvent, StepFinished
 from project import Project, project
 
 __all__ = ["project"]
@@ -27,3 +36,28 @@ def test_many_layers_two_of_them_equal(project: Project) -> None:
     assert len(set(digests)) == 15
     assert digests[10] == digests[15]
     assert {image.file(str(number)) for number in range(13)} == {b"same"}
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd", "uncompressed"])
+def test_a_layer_is_there_when_its_step_ends(project: Project, compression: str) -> None:
+    """Its files are not read a second time for it."""
+    text = "FROM busybox AS first\nRUN echo one > /one\nFROM busybox\nCOPY file /\nWORKDIR /made\nRUN echo two > /two\n"
+    project.base().files(Dockerfile=text + "COPY --from=first /one /\n", file="file")
+    output = OutputSpec(type="oci", dest=os.path.join(project.out, "image.tar"), compression=compression)
+    request = BuildRequest(
+        context=project.context,
+        build_contexts={"busybox": f"oci-layout://{project.bases['busybox']}"},
+        outputs=(output,),
+        store=project.store,
+    )
+    store, blobs = os.path.join(project.store, "store"), []
+
+    def listen(event: AnyEvent) -> None:
+        if isinstance(event, StepFinished):
+            with closing(sqlite3.connect(os.path.join(store, "index.sqlite"))) as index:
+                packed = {digest for (digest,) in index.execute("SELECT digest FROM packed")}
+            blobs.append(sum(os.path.exists(f"{store}/blobs/sha256/{digest[7:]}") for digest in packed))
+
+    image = jettison.build(request, on_event=listen).images[0]
+    assert sorted(blobs)[-4:] == [1, 2, 3, 4]
+    assert all(layer.digest for layer in image.layers[-4:])

@@ -184,9 +184,12 @@ class _Build:
     def _executor(self, binder: Binder, inputs: Inputs) -> Executor:
         from jettison.app.execute import Executor
         from jettison.app.needs import needs_of
+        from jettison.app.packing import foreseen
 
         needs = {} if self._request.cache_from else needs_of(self._plans)  # what a cache has may need no base
-        return Executor(self._session, self._images, binder, epoch_of(self._plans[0]), needs, told=inputs)
+        epoch = epoch_of(self._plans[0])
+        packings = foreseen(self._request, self._plans, epoch)
+        return Executor(self._session, self._images, binder, epoch, needs, packings=packings, told=inputs)
 
     def _finish(self, outcome: str, error: str = "", finished: Made = NOTHING) -> BuildRecord:
         duration = self._emit.elapsed_ms()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from typing import Protocol
+
+import msgspec
 
 from jettison.app.bind import Binder
 from jettison.app.images import Images
 from jettison.app.needs import looks_up_names, stands_alone
+from jettison.app.packing import Packing, adopt, learn, pressing
 from jettison.app.session import Session
 from jettison.base.errors import MAKE_ROOM, InternalError, JettisonError, StepError
 from jettison.planning import ops
@@ -39,7 +42,8 @@ class Executor:
     """Runs steps in the keeper; the solver's port of that name (`solve.ports.Executor`).
 
     `needs`: the bases that are surely read once they are asked for, as `needs_of` has them. They are fetched in their
-    own step, while others run; all other bases when something first needs them. `told` hears what steps took.
+    own step, while others run; all other bases when something first needs them. `packings`: how layers will be wanted,
+    by step id (`packing.foreseen`); they are packed while they are made. `told` hears what steps took.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class Executor:
         epoch: int | None,
         needs: Mapping[str, bool],
         *,
+        packings: Mapping[str, Packing],
         told: Told,
     ) -> None:
         self._session = session
@@ -57,6 +62,7 @@ class Executor:
         self._binder = binder
         self._epoch = epoch
         self._needs = needs
+        self._packings = packings
         self._told = told
 
     def prepare(self) -> None:
@@ -122,7 +128,7 @@ class Executor:
             if copied.read is not None and tell is not None:
                 self._told.read(step, tell, copied.read)
 
-        return self._commit(request, cancel, on_frame, on_copied=on_copied)
+        return self._commit(request, cancel, on_frame, on_copied=on_copied, packing=self._packings.get(step.id))
 
     def _destination(self, step: Step, op: ops.AnyOp, inputs: Inputs) -> spec.Tree:
         """What a copy looks up where it writes to."""
@@ -162,6 +168,7 @@ class Executor:
                 cancel,
                 _shown(step, emit, tail),
                 lambda code: self._failed(op, code, tuple(tail)),
+                packing=self._packings.get(step.id),
             )
 
     def _failed(self, op: ops.RunOp, code: int, tail: tuple[str, ...]) -> StepError:
@@ -174,29 +181,38 @@ class Executor:
 
     def _commit(
         self,
-        make: Callable[[str], spec.AnyRequest],
+        make: Callable[[str], spec.RunRequest | spec.CopyRequest],
         cancel: Cancel,
         on_frame: OnFrame | None = None,
         failed: Callable[[int], StepError] | None = None,
+        *,
         on_copied: Callable[[spec.Copied], None] | None = None,
+        packing: Packing | None = None,
     ) -> tuple[str, ...]:
-        """Ask for a new snapshot; the layer, or () when nothing changed."""
-        layer, path = self._session.store.new_snapshot()
-        reply = self._session.keeper().ask(make(path), on_frame, cancel=cancel)
-        if isinstance(reply, spec.Copied) and on_copied is not None:
-            on_copied(reply)
-        match reply:
-            case spec.Ran(exit_code=0) | spec.Copied():
-                if not reply.changed:
-                    return ()
-                self._session.store.keep_snapshot(layer)
-                # From now on it has a time of making, too.
-                self._session.store.layers.learn(layer, content_digest=reply.digest)
-                return (layer,)
-            case spec.Ran() if failed is not None:
-                raise failed(reply.exit_code)
-            case _:
-                raise InternalError(f"the keeper answered {type(reply).__name__}")
+        """Ask for a new snapshot, packed as `packing` says; the layer, or () when nothing changed."""
+        store = self._session.store
+        layer, path = store.new_snapshot()
+        with store.scratch() if packing is not None and packing.compression else nullcontext("") as blobs:
+            how = pressing(packing, blobs) if packing is not None else None
+            request = msgspec.structs.replace(make(path), pressing=how)
+            reply = self._session.keeper().ask(request, on_frame, cancel=cancel)
+            if isinstance(reply, spec.Copied) and on_copied is not None:
+                on_copied(reply)
+            match reply:
+                case spec.Ran(exit_code=0) | spec.Copied():
+                    if not reply.changed:
+                        return ()
+                    store.keep_snapshot(layer)
+                    # From now on it has a time of making, too.
+                    store.layers.learn(layer, content_digest=reply.digest)
+                    if packing is not None and reply.packed is not None:
+                        adopt(store, blobs, (reply.packed,))
+                        learn(store, layer, reply.packed, packing)
+                    return (layer,)
+                case spec.Ran() if failed is not None:
+                    raise failed(reply.exit_code)
+                case _:
+                    raise InternalError(f"the keeper answered {type(reply).__name__}")
 
 
 def _why(op: ops.RunOp, code: int, tail: tuple[str, ...]) -> str | None:

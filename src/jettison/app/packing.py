@@ -21,7 +21,7 @@ from jettison.store.store import Store
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from jettison.sandbox.spec import Packed, PackRequest
+    from jettison.sandbox.spec import Packed, Pressing
 
 HASH_ONLY = ""
 PACKERS = 4  # processes at once; each compresses large layers with threads of its own
@@ -117,30 +117,32 @@ class Packer:
 
     def _pack(self, layers: tuple[str, ...], packing: Packing) -> tuple[PackedFact, ...]:
         """Some layers, one after the other."""
-        from jettison.sandbox.spec import PackAllRequest, PackedAll
+        from jettison.sandbox.spec import PackedAll, PackRequest
 
+        snapshots = tuple(self._materials.directories((layer,))[0] for layer in layers)
         with self._store.scratch() as aside:
-            packs = tuple(self._request(layer, packing, aside) for layer in layers)
-            reply = self._session.keeper().ask(PackAllRequest(packs=packs), cancel=self._session.cancel)
+            request = PackRequest(snapshots=snapshots, pressing=pressing(packing, aside))
+            reply = self._session.keeper().ask(request, cancel=self._session.cancel)
             if not isinstance(reply, PackedAll):
                 raise InternalError(f"the keeper answered {type(reply).__name__}")
             adopt(self._store, aside, reply.packed)
         return tuple(learn(self._store, layer, made, packing) for layer, made in zip(layers, reply.packed, strict=True))
 
-    def _request(self, layer: str, packing: Packing, aside: str) -> PackRequest:
-        from jettison.sandbox.spec import PackRequest
-
-        return PackRequest(
-            snapshot=self._materials.directories((layer,))[0],
-            blobs=aside if packing.compression else "",
-            compression=packing.compression or "uncompressed",
-            clamp_epoch=packing.clamp_epoch,
-        )
-
 
 def shared_out(layers: list[str]) -> list[tuple[str, ...]]:
     """Layers in a few groups: each is packed by a process, and most layers are too small to be worth one."""
     return [tuple(layers[start::PACKERS]) for start in range(min(PACKERS, len(layers)))]
+
+
+def pressing(packing: Packing, aside: str) -> Pressing:
+    """That way of packing, as the keeper is asked for it; `aside` is a directory for the blobs."""
+    from jettison.sandbox.spec import Pressing
+
+    return Pressing(
+        blobs=aside if packing.compression else "",
+        compression=packing.compression or "uncompressed",
+        clamp_epoch=packing.clamp_epoch,
+    )
 
 
 def adopt(store: Store, aside: str, packed: Iterable[Packed]) -> None:

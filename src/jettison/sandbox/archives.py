@@ -16,22 +16,16 @@ from jettison.layer.unpack import unpack
 from jettison.sandbox import spec
 from jettison.sandbox.desk import Desk
 from jettison.sandbox.files import disk_of, warner
+from jettison.sandbox.taping import packed
 from jettison.tree.manifest import read_rows
 from jettison.tree.row import Row
 from jettison.tree.view import StackView
 
 
-def _pack_all(request: spec.PackAllRequest, _desk: Desk) -> spec.Reply:
-    return spec.PackedAll(packed=tuple(map(_packed, request.packs)))
-
-
 def _pack(request: spec.PackRequest, _desk: Desk) -> spec.Reply:
-    return _packed(request)
-
-
-def _packed(request: spec.PackRequest) -> spec.Packed:
-    made = pack(request.snapshot, request.blobs, request.compression, request.clamp_epoch)
-    return spec.Packed(diff_id=made.diff_id, tar_bytes=made.tar_bytes, digest=made.digest, size_bytes=made.size_bytes)
+    how = request.pressing
+    made = (pack(snapshot, how.blobs, how.compression, how.clamp_epoch) for snapshot in request.snapshots)
+    return spec.PackedAll(packed=tuple(map(packed, made)))
 
 
 def _unpack(request: spec.UnpackRequest, desk: Desk) -> spec.Reply:
@@ -62,8 +56,7 @@ def _faith(request: spec.FaithRequest, _desk: Desk) -> spec.Reply:
 
 
 def _pack_directory(request: spec.PackDirectoryRequest, _desk: Desk) -> spec.Reply:
-    made = pack_directory(request.directory, request.blobs, request.compression)
-    return spec.Packed(diff_id=made.diff_id, tar_bytes=made.tar_bytes, digest=made.digest, size_bytes=made.size_bytes)
+    return packed(pack_directory(request.directory, request.blobs, request.compression))
 
 
 def _restore_directory(request: spec.RestoreDirectoryRequest, desk: Desk) -> spec.Reply:
@@ -82,7 +75,6 @@ def _export(request: spec.ExportRequest, desk: Desk) -> spec.Reply:
 
 ARCHIVE_WORK: dict[type[spec.Request], Callable[[Any, Desk], spec.Reply]] = {
     spec.PackRequest: _pack,
-    spec.PackAllRequest: _pack_all,
     spec.UnpackRequest: _unpack,
     spec.FaithRequest: _faith,
     spec.PackDirectoryRequest: _pack_directory,

@@ -12,6 +12,7 @@ from jettison.base.errors import InternalError
 from jettison.planning.ops import CopyOp, CopySource, MkdirOp
 from jettison.sandbox import spec
 from jettison.sandbox.desk import Desk
+from jettison.sandbox.taping import taping
 from jettison.sandbox.tier import Tier
 from jettison.tree.content import input_digest, snapshot_digest
 from jettison.tree.disk import Disk
@@ -67,21 +68,28 @@ def _copy(request: spec.CopyRequest, desk: Desk) -> spec.Copied:
     recorded = _recorded(request)
     if recorded is not None:
         views[(request.tell or 0) - 1] = recorded
-    done = copy_step(
-        request.op,
-        request.tree.snapshots,
-        views,
-        request.out,
-        disk=disk,
-        head=head_of(desk.tier),
-        unarchive=extract,
-        epoch=request.epoch,
-        workers=os.cpu_count() or 1,
-        earlier=request.earlier,
-    )
+    with taping(request.pressing) as layer:
+        done = copy_step(
+            request.op,
+            request.tree.snapshots,
+            views,
+            request.out,
+            disk=disk,
+            head=head_of(desk.tier),
+            unarchive=extract,
+            epoch=request.epoch,
+            workers=os.cpu_count() or 1,
+            earlier=request.earlier,
+            tape=layer.tape,
+        )
     read = None if recorded is None else _told(request, recorded, done.taken, began_ns, desk)
     return spec.Copied(
-        changed=done.changed, digest=done.digest, files=done.files, size_bytes=done.size_bytes, read=read
+        changed=done.changed,
+        digest=done.digest,
+        files=done.files,
+        size_bytes=done.size_bytes,
+        read=read,
+        packed=layer.packed,
     )
 
 

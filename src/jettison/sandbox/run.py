@@ -14,9 +14,11 @@ from jettison.sandbox.files import flatten, head_of
 from jettison.sandbox.frames import Reader
 from jettison.sandbox.output import Pump
 from jettison.sandbox.storage import remove_tree
+from jettison.sandbox.taping import taping
 from jettison.tree.commit import LiveView, Made, commit, is_untouched, remove_mountpoints
 from jettison.tree.content import snapshot_digest
 from jettison.tree.row import Row
+from jettison.tree.tape import Tape
 
 
 def run(request: spec.RunRequest, desk: Desk) -> spec.Reply:
@@ -58,9 +60,10 @@ class _Step:
             on_disk.end()
         if code or not self._request.out:
             return spec.Ran(exit_code=code, changed=False)
-        rows = self._commit(made)
+        with taping(self._request.pressing) as layer:
+            rows = self._commit(made, layer.tape)
         digest = snapshot_digest(self._request.out, rows) if rows else ""
-        return spec.Ran(exit_code=0, changed=bool(rows), digest=digest)
+        return spec.Ran(exit_code=0, changed=bool(rows), digest=digest, packed=layer.packed)
 
     def _execute(self, mounts: tuple[spec.AnyBound, ...]) -> tuple[int, tuple[Made, ...]]:
         """Start the process and stay with it to its end: the exit code, and which mountpoints were made."""
@@ -126,7 +129,7 @@ class _Step:
             raise HostError("the step's process ended before it was set up")
         return made, refused
 
-    def _commit(self, made: tuple[Made, ...]) -> list[Row]:
+    def _commit(self, made: tuple[Made, ...], tape: Tape | None) -> list[Row]:
         """The upper directory becomes the snapshot `out`; its rows, [] when nothing changed."""
         tier = self._desk.tier
         remove_mountpoints(self._upper, made)
@@ -142,6 +145,8 @@ class _Step:
                 self._request.out,
                 namespace=tier.overlay_namespace,
                 head=head_of(tier),
+                tape=tape,
+                workers=os.cpu_count() or 1,
             )
         finally:
             syscalls.umount(self._mounts_at, syscalls.MNT_DETACH)

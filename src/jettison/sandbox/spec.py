@@ -75,12 +75,24 @@ class BoundSocket(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 AnyBound = BoundTree | BoundCache | BoundTmpfs | BoundSecret | BoundSocket
 
 
+class Pressing(msgspec.Struct, frozen=True, kw_only=True):
+    """How a layer is written. `blobs`: the directory that gets the blob, named by hex digest; "" only hashes (diff_id).
+
+    `compression`: gzip, zstd or uncompressed. `clamp_epoch` (seconds) limits every mtime (rewrite-timestamp).
+    """
+
+    blobs: str = ""
+    compression: str = "gzip"
+    clamp_epoch: int | None = None
+
+
 class RunRequest(Request, frozen=True, kw_only=True):
     """Run a process on `tree`; commit what it changed as a snapshot at `out` ("": throw it away, as in `jettison run`).
 
     `scratch` is an empty directory on the store's filesystem. `user` is USER's text, looked up in the tree. `env` lacks
     HOME unless the image sets it: it is then taken from passwd, else `/`. `stdin_fd`: the request may bring descriptors
     for the process's standard streams; without, stdin is empty and output comes back as Output frames, line by line.
+    `pressing`: the snapshot is packed as a layer meanwhile.
     """
 
     tree: Tree
@@ -98,6 +110,7 @@ class RunRequest(Request, frozen=True, kw_only=True):
     shm_size_bytes: int = 64 * 1024 * 1024
     extra_hosts: tuple[str, ...] = ()
     interactive: bool = False
+    pressing: Pressing | None = None
 
 
 class CopyRequest(Request, frozen=True, kw_only=True):
@@ -106,7 +119,8 @@ class CopyRequest(Request, frozen=True, kw_only=True):
     `inputs` are the step's inputs from index 1 on, in order (index 0 is `tree`). `epoch` (seconds) replaces the time
     of what the step itself makes (parents, WORKDIR), None is now. `earlier` are snapshots that copies like this one
     left, the newest first: what was not touched since is linked from there. None: this copy will have no like. `tell`:
-    of that input, a Directory, is told what was taken (`Took` frames, and `Copied.read`).
+    of that input, a Directory, is told what was taken (`Took` frames, and `Copied.read`). `pressing`: the snapshot is
+    packed as a layer meanwhile.
     """
 
     op: AnyOp
@@ -116,6 +130,7 @@ class CopyRequest(Request, frozen=True, kw_only=True):
     epoch: int | None = None
     earlier: tuple[str, ...] | None = None
     tell: int | None = None
+    pressing: Pressing | None = None
 
 
 class DigestRequest(Request, frozen=True, kw_only=True):
@@ -136,21 +151,10 @@ class SnapshotDigestRequest(Request, frozen=True, kw_only=True):
 
 
 class PackRequest(Request, frozen=True, kw_only=True):
-    """A snapshot as a layer. `blobs`: the directory that gets the blob (named by hex digest); "" only hashes (diff_id).
+    """Several snapshots as layers, packed one after the other by one process. Answered by PackedAll, in that order."""
 
-    `compression`: gzip, zstd or uncompressed. `clamp_epoch` (seconds) limits every mtime (rewrite-timestamp).
-    """
-
-    snapshot: str
-    blobs: str = ""
-    compression: str = "gzip"
-    clamp_epoch: int | None = None
-
-
-class PackAllRequest(Request, frozen=True, kw_only=True):
-    """Several snapshots, packed one after the other by one process. Answered by PackedAll, in the same order."""
-
-    packs: tuple[PackRequest, ...]
+    snapshots: tuple[str, ...]
+    pressing: Pressing
 
 
 class UnpackRequest(Request, frozen=True, kw_only=True):
@@ -233,7 +237,6 @@ AnyRequest = (
     | DigestRequest
     | SnapshotDigestRequest
     | PackRequest
-    | PackAllRequest
     | UnpackRequest
     | FaithRequest
     | PackDirectoryRequest
@@ -289,32 +292,6 @@ class Read(msgspec.Struct, frozen=True, array_like=True):
     parts: tuple[KeyPart, ...]
 
 
-class Ran(Reply, frozen=True, kw_only=True):
-    """The process ended: `exit_code` as a shell gives it (128 + signal). `changed` False: the snapshot has no rows;
-    else `digest` is that of its content, as SnapshotDigestRequest gives it.
-    """
-
-    exit_code: int
-    changed: bool = True
-    digest: str = ""
-
-
-class Copied(Reply, frozen=True, kw_only=True):
-    """`changed` False: nothing was created or replaced, and `out` does not exist. `digest` as in Ran. `read` is of the
-    input that `CopyRequest.tell` names.
-    """
-
-    changed: bool
-    digest: str = ""
-    files: int = 0
-    size_bytes: int = 0
-    read: Read | None = None
-
-
-class Digested(Reply, frozen=True, kw_only=True):
-    digest: str
-
-
 class Packed(Reply, frozen=True, kw_only=True):
     """`digest` and `size_bytes` are of the blob ("" and 0 when only hashed); `diff_id` and `tar_bytes` of the tar."""
 
@@ -322,6 +299,35 @@ class Packed(Reply, frozen=True, kw_only=True):
     tar_bytes: int
     digest: str = ""
     size_bytes: int = 0
+
+
+class Ran(Reply, frozen=True, kw_only=True):
+    """The process ended: `exit_code` as a shell gives it (128 + signal). `changed` False: the snapshot has no rows;
+    else `digest` is that of its content, as SnapshotDigestRequest gives it. `packed`: it as a layer, where that was
+    asked for and came of it; None where it is still to be packed.
+    """
+
+    exit_code: int
+    changed: bool = True
+    digest: str = ""
+    packed: Packed | None = None
+
+
+class Copied(Reply, frozen=True, kw_only=True):
+    """`changed` False: nothing was created or replaced, and `out` does not exist. `digest` and `packed` as in Ran.
+    `read` is of the input that `CopyRequest.tell` names.
+    """
+
+    changed: bool
+    digest: str = ""
+    files: int = 0
+    size_bytes: int = 0
+    read: Read | None = None
+    packed: Packed | None = None
+
+
+class Digested(Reply, frozen=True, kw_only=True):
+    digest: str
 
 
 class PackedAll(Reply, frozen=True, kw_only=True):
