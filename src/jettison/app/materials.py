@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
@@ -37,6 +37,27 @@ def _kept_alone(kept: Ingest) -> Sink:
     return kept
 
 
+class _Wanted(msgspec.Struct, frozen=True):
+    """A layer that is to be unpacked, with files or without. `below_is_there`: as `rising.Rising` has it, or -1."""
+
+    layer: str
+    step: str
+    files: bool = True
+    below: tuple[str, ...] = ()
+    below_is_there: int = -1
+
+    @property
+    def fds(self) -> tuple[int, ...]:
+        """What goes along with the request."""
+        return (self.below_is_there,) if self.below else ()
+
+    def request(self, out: str, *, sync: bool) -> UnpackRequest:
+        """What the keeper is asked, but for the blob."""
+        from jettison.sandbox.spec import UnpackRequest
+
+        return UnpackRequest(diff_id=self.layer, out=out, files=self.files, below=self.below, sync=sync)
+
+
 class Materials:
     """Finds, fetches and unpacks. Safe from several threads: each layer and blob is made once."""
 
@@ -55,41 +76,58 @@ class Materials:
         if not files:
             return self._rows(layers, step)
         found = {layer: self._store.snapshots.find(layer) for layer in layers}
-        missing = [layer for layer, path in found.items() if path is None and is_digest(layer)]
+        missing = [layer for layer, path in found.items() if path is None]
+        places = {layer: path or self._store.snapshots.path(layer) for layer, path in found.items()}
         if missing:
+            self._foresee(missing)
+            self._build_up(missing, places, step)
+        return tuple(places[layer] for layer in layers)
+
+    def _build_up(self, missing: list[str], places: dict[str, str], step: str) -> None:
+        """Make the missing layers of a stack at the same time. `places`: where all of it lie or will lie."""
+        from jettison.app.rising import Rising
+
+        rising, stack = Rising(missing), list(places)
+        with self._locks(missing) as locks:
+
+            def make(layer: str) -> None:
+                below = tuple(places[lower] for lower in stack[: stack.index(layer)])
+                with locks[layer], rising.making(layer) as below_is_there:
+                    self._unpack(_Wanted(layer, step, below=below, below_is_there=below_is_there))
+
+            each(missing, make)
+
+    @contextmanager
+    def _locks(self, layers: list[str]) -> Iterator[dict[str, ExitStack]]:
+        """Hold the locks of all the layers, each until its own is closed: while one is made, another may be waited for.
+
+        They are taken in an order that everybody has, so that no two who want several wait for each other.
+        """
+        with ExitStack() as all_of_them:
+            locks = {layer: all_of_them.enter_context(ExitStack()) for layer in sorted(layers)}
+            for layer, lock in locks.items():
+                lock.enter_context(self._lock(layer))
+            yield locks
+
+    def _lock(self, layer: str) -> AbstractContextManager[None]:
+        return self._store.snapshots.lock(layer, self._session.cancel)
+
+    def _foresee(self, missing: list[str]) -> None:
+        if any(map(is_digest, missing)):
             self._session.keeper().foresee_archives()
-        paths: list[str] = []
-        with self._ahead(missing, step):
-            for layer in layers:  # in order: a layer may take directories for granted that one below it has
-                paths.append(found[layer] or self._unpack(layer, tuple(paths), files, step))
-        return tuple(paths)
 
     def _rows(self, layers: tuple[str, ...], step: str) -> tuple[str, ...]:
         """All at once: who reads rows has the stack's, and finds there what a layer takes for granted."""
         found = {layer: self._store.snapshots.find(layer, files=False) for layer in layers}
         missing = [layer for layer, path in found.items() if path is None]
-        if missing:
-            self._session.keeper().foresee_archives()
-        made = each(missing, lambda layer: self._unpack(layer, (), False, step))
+        self._foresee(missing)
+
+        def make(layer: str) -> str:
+            with self._lock(layer):
+                return self._unpack(_Wanted(layer, step, files=False))
+
+        made = each(missing, make)
         return tuple(found[layer] or made[layer] for layer in layers)
-
-    @contextmanager
-    def _ahead(self, layers: list[str], step: str) -> Iterator[None]:
-        """Fetch the blobs of several layers at once while the first ones are unpacked already."""
-        threads = [threading.Thread(target=self._try_blob, args=(layer, step)) for layer in layers[1:]]
-        for thread in threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            for thread in threads:
-                thread.join()
-
-    def _try_blob(self, layer: str, step: str) -> None:
-        try:
-            self._blob(layer, step)
-        except JettisonError:
-            pass  # whoever unpacks the layer asks for its blob again, and is told
 
     def blobs(self, layers: tuple[str, ...], *, step: str = "") -> dict[str, BlobFact]:
         """The blobs of a base's layers, in the store."""
@@ -101,45 +139,38 @@ class Materials:
             if not is_digest(layer) and self._store.snapshots.doubted(layer) is not None:
                 self.directories((layer,))
 
-    def _unpack(self, layer: str, below: tuple[str, ...], files: bool, step: str) -> str:
-        """Make a layer's directory, or make sure of it."""
-        with self._store.snapshots.lock(layer, self._session.cancel):
-            found = self._store.snapshots.find(layer, files=files)
-            if found is not None:
-                return found
-            ours = not is_digest(layer)
-            doubted = self._store.snapshots.doubted(layer, files=files or ours)
-            if doubted is not None and ours:
-                from jettison.app.proof import proved
+    def _unpack(self, wanted: _Wanted) -> str:
+        """Make a layer's directory, or make sure of it, with its lock held."""
+        layer, files, snapshots = wanted.layer, wanted.files, self._store.snapshots
+        found = snapshots.find(layer, files=files)
+        if found is not None:
+            return found
+        ours = not is_digest(layer)
+        doubted = snapshots.doubted(layer, files=files or ours)
+        if doubted is not None and ours:
+            from jettison.app.proof import proved
 
-                with self._noting_loss(layer):
-                    return proved(self._session, layer, doubted)
-            if doubted is not None:
-                self._blob(layer, step)  # what we have is given up for something surer alone
-                self._store.snapshots.drop(layer, files=files)
-            from jettison.sandbox.spec import UnpackRequest
-
-            request = UnpackRequest(
-                diff_id=layer,
-                out=self._store.snapshots.aside(layer, files=files),
-                files=files,
-                below=below,
-                sync=doubted is not None,
-            )
             with self._noting_loss(layer):
-                if not self._unpack_fetching(request, step):
-                    self._unpack_blob(request, self._blob(layer, step))
-            self._store.snapshots.keep(layer, files=files, synced=request.sync)
-            return self._store.snapshots.path(layer, files=files)
+                return proved(self._session, layer, doubted)
+        if doubted is not None:
+            self._blob(layer, wanted.step)  # what we have is given up for something surer alone
+            snapshots.drop(layer, files=files)
+        request = wanted.request(snapshots.aside(layer, files=files), sync=doubted is not None)
+        with self._noting_loss(layer):
+            if not self._unpack_fetching(request, wanted):
+                self._unpack_blob(request, wanted)
+        snapshots.keep(layer, files=files, synced=request.sync)
+        return snapshots.path(layer, files=files)
 
-    def _unpack_blob(self, request: UnpackRequest, blob: BlobFact) -> None:
+    def _unpack_blob(self, request: UnpackRequest, wanted: _Wanted) -> None:
+        blob = self._blob(wanted.layer, wanted.step)
         path = self._store.blobs.path(blob.digest)
         request = msgspec.structs.replace(request, blob=path, media_type=blob.media_type)
-        self._session.keeper().ask(request, cancel=self._session.cancel)
+        self._session.keeper().ask(request, fds=wanted.fds, cancel=self._session.cancel)
 
-    def _unpack_fetching(self, request: UnpackRequest, step: str) -> bool:
+    def _unpack_fetching(self, request: UnpackRequest, wanted: _Wanted) -> bool:
         """Unpack a layer while its blob is fetched. False when the blob is here, and the work still to be done."""
-        fact = known_blob(self._store, request.diff_id)
+        fact = known_blob(self._store, wanted.layer)
         if fact is None or self._store.blobs.has(fact.digest):
             return False
         from jettison.app.streamed import Streamed
@@ -149,8 +180,8 @@ class Materials:
         with self._store.blobs.lock(fact.digest, cancel):
             if self._store.blobs.has(fact.digest):
                 return False
-            with Streamed(lambda *growing: keeper.ask(request, fds=growing, cancel=cancel)) as streamed:
-                self._fetch(fact, step, streamed.tee)
+            with Streamed(lambda *growing: keeper.ask(request, fds=(*growing, *wanted.fds), cancel=cancel)) as streamed:
+                self._fetch(fact, wanted.step, streamed.tee)
             return streamed.worked
 
     def take_lost(self) -> dict[str, JettisonError]:
@@ -233,13 +264,13 @@ class Materials:
 
 
 def each(names: list[K], make: Callable[[K], T]) -> dict[K, T]:
-    """`make(name)` of every name, in threads when there are several, a few at once. The first error is raised when all
-    that were begun have ended; no more are begun after it.
+    """`make(name)` of every name, in threads when there are several, begun in order, a few at once. No more are begun
+    after an error; when all have ended, it is raised: of several that of the first name.
     """
     if len(names) < 2:
         return {name: make(name) for name in names}
     made: dict[K, T] = {}
-    failures: list[BaseException] = []
+    failures: dict[K, BaseException] = {}
     left = iter(names)
     turn = threading.Lock()
 
@@ -252,17 +283,18 @@ def each(names: list[K], make: Callable[[K], T]) -> dict[K, T]:
             yield some[0]
 
     def work() -> None:
-        try:
-            for name in taken():
+        for name in taken():
+            try:
                 made[name] = make(name)
-        except BaseException as error:  # noqa: BLE001 - it is raised below, in the caller's thread
-            failures.append(error)
+            except BaseException as error:  # noqa: BLE001 - it is raised below, in the caller's thread
+                failures[name] = error
 
     threads = [threading.Thread(target=work) for _ in names[:AT_ONCE]]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    if failures:
-        raise failures[0]
+    for name in names if failures else ():
+        if name in failures:
+            raise failures[name]
     return made

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from jettison.base.errors import InputError
+from jettison.layer.node import Node, paths
 from jettison.layer.stream import Stream
 from jettison.layer.tarread import HARD_LINK, Entry
 from jettison.layer.tarwrite import OPAQUE, WHITEOUT
@@ -27,58 +28,6 @@ _NO_NAMES = frozenset(("", ".", ".."))
 DROPPED_XATTRS = ("user.overlay.", "trusted.overlay.", "user.jettison.", "trusted.jettison.")
 
 Lookup = Callable[[str], Row | None]
-
-
-class Node:
-    """One inode: names that are hard links of each other hold the same node."""
-
-    __slots__ = (
-        "children",
-        "device",
-        "gid",
-        "implied",
-        "kind",
-        "mode",
-        "mtime_ns",
-        "opaque",
-        "size",
-        "target",
-        "uid",
-        "xattrs",
-    )
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-        self.mode = 0o755 if kind == DIR else 0
-        self.uid = self.gid = self.size = self.mtime_ns = 0
-        self.target = ""
-        self.device = (0, 0)
-        self.xattrs: tuple[tuple[str, bytes], ...] = ()
-        self.opaque = self.implied = False
-        self.children: dict[str, Node] = {}
-
-    def describe(self, entry: Entry, xattrs: tuple[tuple[str, bytes], ...]) -> None:
-        """Take over what an entry says of owner, mode and time."""
-        self.mode, self.uid, self.gid, self.mtime_ns = entry.mode, entry.uid, entry.gid, entry.mtime_ns
-        self.xattrs = xattrs
-        self.implied = False
-
-    def row(self, path: str, link: str = "") -> Row:
-        return Row(
-            path,
-            self.kind,
-            self.mode,
-            self.uid,
-            self.gid,
-            self.size,
-            self.mtime_ns,
-            self.target,
-            self.device,
-            self.xattrs,
-            link,
-            self.opaque,
-            self.implied,
-        )
 
 
 class Extraction:
@@ -105,7 +54,7 @@ class Extraction:
         self.layer = layer
         self.below = below
         self.made_ns = made_ns
-        self.root = self._implied("")
+        self.root = self._implied()
         self._linked = False
         self._parents: dict[str, tuple[Node, str]] = {}
         self._bytes_left = max_tree_bytes
@@ -291,21 +240,24 @@ class Extraction:
     def _grow(self, parent: Node, name: str, path: str, *, hidden: bool) -> Node:
         """A directory that the archive takes for granted."""
         self._count(path)
-        node = parent.children[name] = Node(DIR) if hidden else self._implied(path)
+        node = parent.children[name] = Node(DIR) if hidden else self._implied()
         node.opaque = hidden
         self._make_directory(path)
         return node
 
-    def _implied(self, path: str) -> Node:
-        """The directory at a path that no entry has described: as the tree below has it, where it has one."""
+    def _implied(self) -> Node:
+        """A directory that no entry has described."""
         node = Node(DIR)
         node.implied = True
         node.mtime_ns = self.made_ns
+        return node
+
+    def _as_below(self, path: str, node: Node) -> None:
+        """Give a directory that no entry has described what it has in the tree below, if it is there."""
         row = self.below(path) if self.below else None
         if row is not None and row.type == DIR:
             node.mode, node.uid, node.gid = row.mode, row.uid, row.gid
             node.mtime_ns, node.xattrs = row.mtime_ns, row.xattrs
-        return node
 
     def _make_directory(self, path: str) -> None:
         if self.disk is not None:
@@ -320,7 +272,7 @@ class Extraction:
             self._parents.clear()
         if self.disk is None or node.kind == DELETED:
             return
-        for below, inner in reversed(list(_paths(node, path))):
+        for below, inner in reversed(list(paths(node, path))):
             if inner.kind == DIR:
                 os.rmdir(f"{self.files}/{below}")
             elif inner.kind != DELETED:
@@ -336,8 +288,11 @@ class Extraction:
         return kept
 
     def rows(self) -> list[Row]:
-        """Every path as a row, in `tree.row.order`."""
-        found = list(_paths(self.root, ""))
+        """Every path as a row, in `tree.row.order`; needs the tree complete. Only now is asked what is below."""
+        found = list(paths(self.root, ""))
+        for path, node in found if self.below else ():
+            if node.implied:
+                self._as_below(path, node)
         names: dict[int, list[str]] = {}
         for path, node in found if self._linked else ():
             if node.kind not in (DIR, DELETED):
@@ -390,14 +345,3 @@ def _own_of(directory: str) -> tuple[int, int] | None:
 
 def _group(names: list[str]) -> str:
     return names[0] if len(names) > 1 else ""
-
-
-def _paths(node: Node, path: str) -> Iterator[tuple[str, Node]]:
-    """`node` and all below it, in `tree.row.order`. Without recursion: anyone may have made it deep."""
-    todo = [(path, node)]
-    while todo:
-        here, node = todo.pop()
-        yield here, node
-        if node.children:
-            prefix = f"{here}/" if here else ""
-            todo += [(prefix + name, node.children[name]) for name in sorted(node.children, reverse=True)]

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from jettison.base.errors import InputError
 from jettison.layer.cachedir import pack_directory, restore_directory
 from jettison.layer.faithful import unfaithful
 from jettison.layer.flatten import export_tree, export_trees
@@ -31,13 +32,15 @@ def _pack(request: spec.PackRequest, _desk: Desk) -> spec.Reply:
 def _unpack(request: spec.UnpackRequest, desk: Desk) -> spec.Reply:
     @functools.cache
     def below() -> StackView:
+        if not os.read(desk.fds[-1], 1):
+            raise InputError("a layer that it stands on cannot be had")
         return StackView(request.below)
 
     def look_up(path: str) -> Row | None:
         return below().row(path)
 
     made = unpack(
-        request.blob or Growing(*desk.fds),
+        request.blob or Growing(*desk.fds[:2]),
         request.media_type,
         request.diff_id,
         request.out,

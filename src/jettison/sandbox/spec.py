@@ -162,7 +162,8 @@ class UnpackRequest(Request, frozen=True, kw_only=True):
 
     `blob` "": it is still being written, and the descriptors of a `layer.growing.Growing` come along. `below`: the
     snapshots beneath, bottom first, whose directories keep their owner and mode where the layer takes
-    them for granted; without, those are 0755 and 0:0. `sync`: it is on the disk when the reply comes.
+    them for granted; without, those are 0755 and 0:0. They need not be there yet: the last descriptor gives a byte when
+    they are, and ends without one when they will not be. `sync`: it is on the disk when the reply comes.
     """
 
     blob: str = ""
