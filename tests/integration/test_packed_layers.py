@@ -41,8 +41,9 @@ def test_many_layers_two_of_them_equal(project: Project) -> None:
 @pytest.mark.parametrize("compression", ["gzip", "zstd", "uncompressed"])
 def test_a_layer_is_there_when_its_step_ends(project: Project, compression: str) -> None:
     """Its files are not read a second time for it."""
-    text = "FROM busybox AS first\nRUN echo one > /one\nFROM busybox AS last\nCOPY file /\nWORKDIR /made\nRUN echo > /two\n"
-    project.base().files(Dockerfile=text + "COPY --from=first /one /\n", file="file")
+    first = "FROM busybox AS first\nRUN echo one > /one\n"
+    last = "FROM busybox AS last\nCOPY file /\nWORKDIR /made\nRUN echo > /two\nCOPY --from=first /one /\n"
+    project.base().files(Dockerfile=first + last, file="file")
     output = OutputSpec(type="oci", dest=os.path.join(project.out, "image.tar"), compression=compression)
     request = BuildRequest(
         context=project.context,
