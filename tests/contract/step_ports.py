@@ -74,25 +74,44 @@ class InputsContract:
 
 
 class TellingContract:
-    """A world whose inputs and executor know each other: what a step took is what is read of it next, once."""
+    """A world whose inputs and executor know each other."""
 
     def test_what_was_taken_is_what_reading_it_gives(self, world):
         world.write("a", "one")
         world.write("b", "two")
         step = copy("s.1", "/", "scratch", "context")
-        read = world.inputs.local_digest(step, 1)
         assert world.inputs.is_told(step, 1)
-        world.executor.execute(step, (SCRATCH, None), lambda _event: None, world.cancel, telling=True)
-        assert world.inputs.local_digest(step, 1) == read
+        take(world, step)
+        taken = world.inputs.taken(step, 1)
+        assert taken == world.inputs.local_digest(step, 1)
+        assert world.inputs.taken(step, 1) is None
 
-    def test_what_was_taken_is_told_whatever_became_of_it_and_once(self, world):
+    def test_what_was_taken_is_told_whatever_became_of_it(self, world):
+        world.write("a", "one")
+        step = copy("s.1", "/a", "scratch", "context")
+        assert world.inputs.is_told(step, 1)
+        take(world, step)
+        world.write("a", "three")
+        taken = world.inputs.taken(step, 1)
+        assert taken != world.inputs.local_digest(step, 1)
+        world.write("a", "one")
+        assert taken == world.inputs.local_digest(step, 1)
+
+    def test_what_changed_after_it_was_read_is_told(self, world):
         world.write("a", "one")
         step = copy("s.1", "/a", "scratch", "context")
         read = world.inputs.local_digest(step, 1)
-        world.executor.execute(step, (SCRATCH, None), lambda _event: None, world.cancel, telling=True)
         world.write("a", "three")
-        assert world.inputs.local_digest(step, 1) == read
-        assert world.inputs.local_digest(step, 1) != read
+        take(world, step)
+        taken = world.inputs.taken(step, 1)
+        assert taken not in (None, read)
+        assert taken == world.inputs.local_digest(step, 1)
+
+    def test_what_was_not_read_of_a_context_is_not_told(self, world):
+        world.write("a", "one")
+        step = copy("s.1", "/a", "scratch", "context")
+        take(world, step)
+        assert world.inputs.taken(copy("s.2", "/a", "scratch", "context"), 1) is None
 
 
 class ExecutorContract:

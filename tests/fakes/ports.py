@@ -80,6 +80,7 @@ class World:
         self.local_reads: list[str] = []
         self.tells = True
         self.told: dict[tuple[str, int], tuple[str, tuple[KeyPart, ...]]] = {}
+        self.said: dict[tuple[str, int], tuple[str, tuple[KeyPart, ...]]] = {}
         self.before: Callable[[Step, Cancel], None] = lambda _step, _cancel: None
         self.identities: dict[str, str] = {}
         self._lock = threading.Lock()
@@ -89,15 +90,20 @@ class World:
         return self.identities.get(op.url if isinstance(op, ops.HttpOp) else op.remote, "v1")
 
     def local_digest(self, step: Step, index: int) -> tuple[str, tuple[KeyPart, ...]]:
+        found = self._local_digest(step, index)
         with self._lock:
-            told = self.told.pop((step.id, index), None)
-            if told is None:
-                self.local_reads.append(step.id)
-        return told or self._local_digest(step, index)
+            self.local_reads.append(step.id)
+            self.said[step.id, index] = found
+        return found
 
     def is_told(self, step: Step, index: int) -> bool:
         del index
         return isinstance(step.op, ops.CopyOp) and self.tells
+
+    def taken(self, step: Step, index: int) -> tuple[str, tuple[KeyPart, ...]] | None:
+        with self._lock:
+            told = self.told.pop((step.id, index), None)
+            return None if told == self.said.get((step.id, index)) else told
 
     def _local_digest(self, step: Step, index: int) -> tuple[str, tuple[KeyPart, ...]]:
         paths = _paths(step, index)
@@ -115,16 +121,14 @@ class World:
     def prepare(self) -> None:
         self.prepared += 1
 
-    def execute(
-        self, step: Step, inputs: tuple[Result | None, ...], emit: Emit, cancel: Cancel, *, telling: bool = False
-    ) -> tuple[str, ...]:
+    def execute(self, step: Step, inputs: tuple[Result | None, ...], emit: Emit, cancel: Cancel) -> tuple[str, ...]:
         del emit
         with self._lock:
             self.executed.append(step.id)
         self.before(step, cancel)
         if cancel.is_set():
             raise Cancelled("cancelled")
-        if telling:
+        if isinstance(step.op, ops.CopyOp) and self.tells:
             self.told |= {
                 (step.id, index): self._local_digest(step, index)
                 for index, result in enumerate(inputs)
@@ -192,6 +196,7 @@ class Bench:
         self.world.discarded = []
         self.world.stack_reads = []
         self.world.local_reads = []
+        self.world.said = {}
         return solve(
             *plans,
             cache=self.cache,

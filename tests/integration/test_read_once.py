@@ -13,8 +13,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from caches import Built, Machines
+from caches import EPOCH, Built, Machines
+from jettison.app.build import build
+from jettison.app.request import BuildRequest
 from jettison.base.errors import JettisonError
+from jettison.record.model import AnyEvent, StepStarted
 from jettison.store import results
 from jettison.store.store import Store
 from jettison.tree.stamp import is_settled, stamp_of
@@ -159,6 +162,25 @@ def test_keys_and_results_are_those_of_reading_first(site: Machines, tmp_path) -
     again = site.build("tells", contexts={"named": str(named)})
     assert {step.hit for step in again.result.record.steps if step.verdict != "unneeded"} <= {"definition", ""}
     assert again.ran == []
+
+
+def test_a_file_that_changes_after_it_was_read_is_in_the_key_as_it_was_copied(site: Machines) -> None:
+    def change(event: AnyEvent) -> None:
+        if isinstance(event, StepStarted) and event.reason:
+            put(site, "src/a", "changed")
+
+    everything_known(site, "here")
+    request = BuildRequest(
+        context=site.context,
+        build_contexts={"busybox": f"oci-layout://{site.base}"},
+        store=site.store("here"),
+        source_date_epoch=EPOCH,
+    )
+    late = Built(build(request, on_event=change), [])
+    assert site.build("here").ran == []
+    assert [row[3:] for row in told(late)] == [row[3:] for row in told(site.build("there"))]
+    put(site, "src/a", TREE["src/a"])
+    assert len(site.build("here").ran) == 1
 
 
 def test_a_missing_file_is_told_before_anything_is_done(site: Machines) -> None:

@@ -31,6 +31,9 @@ OnFrame = Callable[[spec.AnyFrame], None]
 class Told(Protocol):
     """Who wants to know what a step took of a local context, its input number `index`."""
 
+    def since_ns(self, step: Step, index: int) -> int | None:
+        """Only if some of it may have changed since then; None: not at all."""
+
     def took(self, step: Step, index: int, files: tuple[spec.TookFile, ...]) -> None:
         """Some of the files."""
 
@@ -69,12 +72,10 @@ class Executor:
         """Start the keeper, while there is one thread: it may then be a copy of this process."""
         self._session.keeper()
 
-    def execute(
-        self, step: Step, inputs: Inputs, emit: Emit, cancel: Cancel, *, telling: bool = False
-    ) -> tuple[str, ...]:
+    def execute(self, step: Step, inputs: Inputs, emit: Emit, cancel: Cancel) -> tuple[str, ...]:
         """Run the step; the layers that it added. See `solve.ports.Executor.execute`."""
         try:
-            return self._execute(step, inputs, emit, cancel, telling=telling)
+            return self._execute(step, inputs, emit, cancel)
         except JettisonError as error:
             raise error.at(step.location) from None
 
@@ -85,7 +86,7 @@ class Executor:
             if dropped is not None:
                 self._session.remove_soon(dropped)
 
-    def _execute(self, step: Step, inputs: Inputs, emit: Emit, cancel: Cancel, *, telling: bool) -> tuple[str, ...]:
+    def _execute(self, step: Step, inputs: Inputs, emit: Emit, cancel: Cancel) -> tuple[str, ...]:
         match step.op:
             case ops.ScratchOp():
                 return ()
@@ -94,7 +95,7 @@ class Executor:
             case ops.HttpOp() | ops.GitOp():
                 return self._fetch(step.op, cancel)
             case ops.CopyOp() | ops.MkdirOp():
-                return self._copy(step, step.op, inputs, cancel, telling=telling)
+                return self._copy(step, step.op, inputs, cancel)
             case ops.RunOp():
                 return self._run(step, step.op, inputs, emit, cancel)
             case _:
@@ -108,16 +109,24 @@ class Executor:
             self._binder.stack(layers, files=files, step=step.id)
         return layers
 
-    def _copy(self, step: Step, op: ops.AnyOp, inputs: Inputs, cancel: Cancel, *, telling: bool) -> tuple[str, ...]:
+    def _copy(self, step: Step, op: ops.AnyOp, inputs: Inputs, cancel: Cancel) -> tuple[str, ...]:
         readables = tuple(self._binder.readable(step, index, inputs) for index in range(1, len(inputs)))
         tree = self._destination(step, op, inputs)
         local = [index for index, each in enumerate(readables, 1) if isinstance(each, spec.Directory)]
         earlier = self._earlier(op) if local else None
-        tell = local[0] if telling else None
+        tell = local[0] if len(local) == 1 else None
+        since_ns = None if tell is None else self._told.since_ns(step, tell)
 
         def request(out: str) -> spec.CopyRequest:
             return spec.CopyRequest(
-                op=op, tree=tree, inputs=readables, out=out, epoch=self._epoch, earlier=earlier, tell=tell
+                op=op,
+                tree=tree,
+                inputs=readables,
+                out=out,
+                epoch=self._epoch,
+                earlier=earlier,
+                tell=None if since_ns is None else tell,
+                since_ns=since_ns or 0,
             )
 
         def on_frame(frame: spec.AnyFrame) -> None:

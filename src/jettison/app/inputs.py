@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -50,6 +51,7 @@ class Inputs:
         self._ignores = ignores
         self._stamps: dict[str, StampIndex] = {}
         self._told: dict[tuple[str, int], Read] = {}
+        self._since_ns: dict[tuple[str, int], int] = {}
         self._lock = threading.Lock()
 
     def identity(self, op: ops.AnyOp) -> str:
@@ -63,12 +65,10 @@ class Inputs:
         return ""
 
     def local_digest(self, step: Step, index: int) -> tuple[str, tuple[KeyPart, ...]]:
-        """What a step reads of a local context; once, what it took of it."""
-        told = self._told.pop((step.id, index), None)
-        if told is not None:
-            return told.digest, told.parts
+        """What a step reads of a local context."""
         from jettison.tree.content import input_digest
 
+        self._since_ns[step.id, index] = time.time_ns()
         view, stamps = self._local(self._directories[step.inputs[index]])
         with self._placing(step, index, view):
             found = input_digest(step.op, index, view, stamps)
@@ -82,8 +82,18 @@ class Inputs:
         from jettison.tree.recorded import is_copied
 
         view, _ = self._local(local)
+        self._since_ns[step.id, index] = 0
         with self._placing(step, index, view):
             return is_copied(step.op, index, view)
+
+    def taken(self, step: Step, index: int) -> tuple[str, tuple[KeyPart, ...]] | None:
+        """What a copy took of a directory, where it told."""
+        told = self._told.pop((step.id, index), None)
+        return None if told is None else (told.digest, told.parts)
+
+    def since_ns(self, step: Step, index: int) -> int | None:
+        """Since when that input is known (0: it never was), None if nobody asked."""
+        return self._since_ns.get((step.id, index))
 
     def took(self, step: Step, index: int, files: tuple[TookFile, ...]) -> None:
         """Remember the digests of files that a copy took of a directory."""
@@ -94,7 +104,7 @@ class Inputs:
                 stamps.put(file.path, file.stamp, file.digest)
 
     def read(self, step: Step, index: int, read: Read) -> None:
-        """What a copy took: the next thing to be asked (`local_digest`)."""
+        """What a copy took: the next thing to be asked (`taken`)."""
         self._told[step.id, index] = read
 
     @contextmanager

@@ -25,11 +25,9 @@ class LateExecutor:
         self._executor = self._make()
         self._executor.prepare()
 
-    def execute(
-        self, step: Step, inputs: tuple[Result | None, ...], emit: Emit, cancel: Cancel, *, telling: bool = False
-    ) -> tuple[str, ...]:
+    def execute(self, step: Step, inputs: tuple[Result | None, ...], emit: Emit, cancel: Cancel) -> tuple[str, ...]:
         """Run the step; the layers that it added. See `solve.ports.Executor.execute`."""
-        return self._executor.execute(step, inputs, emit, cancel, telling=telling)
+        return self._executor.execute(step, inputs, emit, cancel)
 
     def discard(self, layers: tuple[str, ...]) -> None:
         """Give up layers that will not be used."""

@@ -101,9 +101,13 @@ def _recorded(request: spec.CopyRequest) -> RecordedView | None:
     return RecordedView(told.root, told.ignore) if isinstance(told, spec.Directory) else None
 
 
-def _told(request: spec.CopyRequest, view: RecordedView, taken: list[Taken], began_ns: int, desk: Desk) -> spec.Read:
-    """Tell of the files, and what all that was taken is."""
+def _told(
+    request: spec.CopyRequest, view: RecordedView, taken: list[Taken], began_ns: int, desk: Desk
+) -> spec.Read | None:
+    """Tell of the files, and what all that was taken is, unless the asker knows already."""
     view.tell(taken)
+    if request.since_ns and not view.may_have_changed(request.since_ns):
+        return None
     files = view.settled(began_ns)
     while some := tuple(spec.TookFile(*each) for each in itertools.islice(files, _TOLD_AT_ONCE)):
         desk.send(spec.Took(files=some))

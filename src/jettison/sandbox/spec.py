@@ -119,8 +119,8 @@ class CopyRequest(Request, frozen=True, kw_only=True):
     `inputs` are the step's inputs from index 1 on, in order (index 0 is `tree`). `epoch` (seconds) replaces the time
     of what the step itself makes (parents, WORKDIR), None is now. `earlier` are snapshots that copies like this one
     left, the newest first: what was not touched since is linked from there. None: this copy will have no like. `tell`:
-    of that input, a Directory, is told what was taken (`Took` frames, and `Copied.read`). `pressing`: the snapshot is
-    packed as a layer meanwhile.
+    of that input, a Directory, is told what was taken (`Took` frames, and `Copied.read`), if some of that may have
+    changed since `since_ns` (0: in any case). `pressing`: the snapshot is packed as a layer meanwhile.
     """
 
     op: AnyOp
@@ -130,6 +130,7 @@ class CopyRequest(Request, frozen=True, kw_only=True):
     epoch: int | None = None
     earlier: tuple[str, ...] | None = None
     tell: int | None = None
+    since_ns: int = 0
     pressing: Pressing | None = None
 
 

@@ -118,7 +118,7 @@ def _local_name(defined: Defined, index: int) -> str:
 
 
 def read_local(step: Step, indexes: Iterable[int], inputs: Inputs) -> dict[int, LocalRead]:
-    """What the step reads of local contexts, or took of them just now, by input number."""
+    """What the step reads of local contexts, by input number."""
     return {index: LocalRead(*inputs.local_digest(step, index)) for index in indexes}
 
 

@@ -13,7 +13,7 @@ from jettison.base.digest import is_digest
 from jettison.base.errors import Cancelled
 from jettison.record.model import KeyPart, StepCached, StepFinished, StepStarted
 from jettison.solve import why
-from jettison.solve.define import Defined, keyed, read_local
+from jettison.solve.define import Defined, LocalRead, keyed, read_local
 from jettison.solve.faults import Fault
 from jettison.solve.key import content_key, read_by_content, result_id
 from jettison.solve.performed import EMPTY, Performed, Site, is_source
@@ -109,7 +109,8 @@ class Performer:
             self._go_on()
             if attempt.asked or self._is_new(defined):
                 return self._run(defined, None, inputs, attempt)
-        return self._perform(self._closed(defined, attempt), inputs, attempt)
+        local = read_local(defined.step, defined.open, self._inputs)
+        return self._perform(keyed(msgspec.structs.replace(defined, local=local), attempt.keys), inputs, attempt)
 
     def _is_new(self, defined: Defined) -> bool:
         """Whether nothing is there that it could be, nor that it is to be compared with (`_reason`)."""
@@ -117,10 +118,18 @@ class Performer:
             return False
         return self._cache.last_at(self._sites[defined.step.id].text()) is None
 
-    def _closed(self, defined: Defined, attempt: _Attempt) -> Defined:
-        """An open step with its key: of what it reads of local contexts or, when it has run, took of them."""
-        local = read_local(defined.step, defined.open, self._inputs)
-        return keyed(msgspec.structs.replace(defined, local=local), attempt.keys)
+    def _took(self, defined: Defined, attempt: _Attempt) -> Defined:
+        """A step that just ran, with the key of what it took of local contexts, as far as that is told. A file that
+        changed after it was read is in the result as it then was, and so it must be in the key.
+        """
+        local = dict(defined.local)
+        for index in (*defined.open, *defined.local):
+            taken = self._inputs.taken(defined.step, index)
+            if taken is not None:
+                local[index] = LocalRead(*taken)
+        unread = [index for index in defined.open if index not in local]
+        local |= read_local(defined.step, unread, self._inputs)
+        return defined if local == defined.local else keyed(msgspec.structs.replace(defined, local=local), attempt.keys)
 
     def _go_on(self) -> None:
         if self._stop.is_set():
@@ -156,10 +165,10 @@ class Performer:
         self._emit(StepStarted(step=step.id, reason=reason))
         attempt.started = True
         began = time.monotonic()
-        attempt.added = self._executor.execute(step, inputs, self._emit, self._stop, telling=key is None)
-        if key is None:
-            defined = self._closed(defined, attempt)
-            key = self._content_key(defined, inputs)
+        attempt.added = self._executor.execute(step, inputs, self._emit, self._stop)
+        took = self._took(defined, attempt)
+        if key is None or took is not defined:
+            defined, key = took, self._content_key(took, inputs)
         result, equal = self._settle(defined, inputs, attempt)
         self._keep(self._entries(defined, key, result, attempt.twins))
         attempt.added = ()

@@ -91,13 +91,17 @@ class Inputs(Protocol):
 
     def local_digest(self, step: Step, index: int) -> tuple[str, tuple[KeyPart, ...]]:
         """The content digest of just what `step` reads of its input number `index`, a LocalOp; and its parts (a file
-        or directory each), so that a miss can name the file. Raises InputError for a missing path. After a step that
-        ran `telling`, it is once that of exactly what the step took.
+        or directory each), so that a miss can name the file. Raises InputError for a missing path.
         """
 
     def is_told(self, step: Step, index: int) -> bool:
-        """Whether `execute` can tell of that input, a LocalOp, what it took, so that `local_digest` may wait for it.
-        Reads no file; raises InputError for a missing path, as `local_digest` does.
+        """Whether `taken` will tell of that input, a LocalOp, so that `local_digest` need not be asked before the step
+        runs. Reads no file; raises InputError for a missing path, as `local_digest` does.
+        """
+
+    def taken(self, step: Step, index: int) -> tuple[str, tuple[KeyPart, ...]] | None:
+        """What the step took of that input, a LocalOp, when it just ran: what `local_digest` had given of exactly that.
+        None where it is not told, or as `local_digest` said.
         """
 
     def stack_digest(self, step: Step, index: int, layers: tuple[str, ...]) -> str:
@@ -115,13 +119,10 @@ class Executor(Protocol):
         caller's own thread, before any other is started.
         """
 
-    def execute(
-        self, step: Step, inputs: tuple[Result | None, ...], emit: Emit, cancel: Cancel, *, telling: bool = False
-    ) -> tuple[str, ...]:
+    def execute(self, step: Step, inputs: tuple[Result | None, ...], emit: Emit, cancel: Cancel) -> tuple[str, ...]:
         """Run the step on its inputs' results (None for a LocalOp) and return the layers it added, () when it changed
         nothing. Output lines and progress go to `emit`. When `cancel` is set (by the caller, or because another step
-        failed) the step ends soon, with Cancelled. `telling`: what it takes of local contexts is told to the Inputs
-        (only where `Inputs.is_told`). Raises StepError, InputError, NetworkError, HostError, Cancelled. A
+        failed) the step ends soon, with Cancelled. Raises StepError, InputError, NetworkError, HostError, Cancelled. A
         failed step leaves nothing behind.
         """
 

@@ -164,6 +164,7 @@ class _Solve:
         self._wanted = tuple(self._leader[name] for plan in plans for name in (*plan.lineage, plan.result))
         self._results: dict[str, Result] = {}  # of leaders
         self._performed: dict[str, Performed] = {}
+        self._other: set[str] = set()  # leaders whose keys are not those of the beginning
         self._schedule: Schedule
 
     def run(self, jobs: int) -> SolveOutcome:
@@ -272,10 +273,19 @@ class _Solve:
             crew.start(name, lambda: self._performer.perform(defined, results, below, asked=asked, twins=twins))
 
     def _keyed(self, name: str) -> Defined:
-        """The step, all of whose inputs are done: with its key, unless it is open itself."""
-        if self._defined[name].key is None:
-            self._defined[name] = keyed(self._defined[name], self._keys_below(name))
+        """The step, all of whose inputs are done: with its key, unless it is open itself. When a file changed after it
+        was read, what stands on the step that took it gets another key, too.
+        """
+        defined = self._defined[name]
+        below = (self._leader.get(each) for each in defined.step.inputs)
+        if defined.key is None or not self._other.isdisjoint(below):
+            self._defined[name] = keyed(defined, self._keys_below(name))
+            self._compare(name, defined.key)
         return self._defined[name]
+
+    def _compare(self, name: str, before: Key | None) -> None:
+        if before not in (None, self._defined[name].key):
+            self._other.add(name)
 
     def _keys_below(self, name: str) -> tuple[Key | None, ...]:
         leaders = [self._leader.get(each) for each in self._defined[name].step.inputs]
@@ -284,7 +294,9 @@ class _Solve:
     def _settle(self, name: str, performed: Performed) -> None:
         self._results[name] = performed.result
         self._performed[name] = performed
-        self._defined[name] = msgspec.structs.replace(self._defined[name], key=performed.key)
+        before = self._defined[name]
+        self._defined[name] = msgspec.structs.replace(before, key=performed.key)
+        self._compare(name, before.key)
         self._schedule.done(name)
         for follower in self._followers.get(name, ()):
             self._emit(StepCached(step=follower, hit=DEFINITION))
@@ -313,7 +325,7 @@ class _Solve:
 
     def _key(self, leader: str) -> Key:
         """The key of a step; of one that nothing needed, too. They are asked for in order."""
-        defined = self._keyed(leader)
+        defined = self._defined[leader]
         if defined.key is None:
             local = read_local(defined.step, defined.open, self._inputs)
             defined = keyed(msgspec.structs.replace(defined, local=local), self._keys_below(leader))

@@ -16,7 +16,7 @@ from jettison.planning.ops import CopyOp
 from jettison.tree.content import with_xattrs
 from jettison.tree.copy_rules import check_kept, matches, pivots
 from jettison.tree.directory import DirectoryView
-from jettison.tree.row import FILE, Row, with_digest
+from jettison.tree.row import DIR, FILE, Row, with_digest
 from jettison.tree.stamp import Stamp, is_settled
 from jettison.tree.view import View
 
@@ -70,6 +70,14 @@ class RecordedView(DirectoryView):
             taken = self._of(row)
             if taken is not None and is_settled(taken.stamp, began_ns):
                 yield row.path, taken.stamp, with_xattrs(taken.row.digest, row.xattrs)
+
+    def may_have_changed(self, since_ns: int) -> bool:
+        """Whether something that was taken may be another than it was at that time. Of directories, which name what is
+        in them, only the time of their last change is known.
+        """
+        return any(not is_settled(each.stamp, since_ns) for each in self._taken.values()) or any(
+            not is_settled((0, row.mtime_ns, row.mtime_ns, 0, 0), since_ns) for row in self._seen() if row.type == DIR
+        )
 
     def _seen(self) -> Iterator[Row]:
         for row in self._rows.values():

@@ -82,11 +82,13 @@ def test_one_that_is_cancelled_beforehand_does_nothing(bench: Bench):
     assert bench.events == []
 
 
-def test_a_missing_file_fails_its_step(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("asked", ["is_told", "local_digest"])
+def test_a_missing_file_fails_its_step(bench: Bench, monkeypatch: pytest.MonkeyPatch, asked: str):
     def missing(step: Step, index: int) -> object:
         raise InputError(f'"/nope" of input {index}: not found')
 
-    monkeypatch.setattr(bench.world, "local_digest", missing)
+    bench.world.tells = asked == "is_told"
+    monkeypatch.setattr(bench.world, asked, missing)
     with pytest.raises(InputError, match="not found"):
         bench.solve(plan(*two_stages()))
     assert bench.kinds("build.1") == ["StepStarted", "StepFailed"]

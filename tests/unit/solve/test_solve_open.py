@@ -173,3 +173,27 @@ def test_no_cache_of_new_copies_reads_nothing_either(bench: Bench):
     assert bench.world.local_reads == []
     assert bench.reason("build.1") == "--no-cache"
     assert outcome.keys == told_or_not(*two_stages(), files={})[1].keys
+
+
+def test_a_file_that_changed_after_it_was_read_is_in_the_keys_as_it_was_taken(bench: Bench):
+    def steps(command: str) -> tuple[Step, ...]:
+        return (
+            CONTEXT,
+            image(),
+            run("s.1", command, "image:base"),
+            copy("s.2", "/a", "s.1", "context"),
+            run("s.3", "x", "s.2"),
+            run("t.1", "y", "s.2", "s.3"),
+        )
+
+    bench.world.files = {"a": "0"}
+    bench.solve(plan(*steps("make")))
+    bench.world.files = {"a": "1"}
+    bench.world.yields = {"s.1": lambda: bench.world.files.update(a="2") or "made"}
+    late = bench.solve(plan(*steps("make more")))
+    assert bench.world.local_reads == ["s.2"]
+    assert late.keys == told_or_not(*steps("make more"), files={"a": "2"})[1].keys
+    bench.solve(plan(*steps("make more")))
+    assert bench.world.executed == []
+    bench.world.files = {"a": "1"}
+    assert bench.solve(plan(*steps("make more"))).verdicts["s.2"].verdict == "ran"

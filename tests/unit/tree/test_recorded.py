@@ -147,6 +147,18 @@ def test_nothing_is_told_of_a_file_that_is_too_new(tmp_path):
     assert done.settled(newest) == {}
 
 
+def test_what_may_have_changed_since_a_time_is_known_by_files_and_by_what_directories_name(tmp_path):
+    root = directory(tmp_path / "c", {"d/f": "644 0:0 F"})
+    done = Copy(copy("/d"), root, tmp_path / "out")
+    file_ns, directory_ns = os.lstat(f"{root}/d/f").st_ctime_ns, os.lstat(f"{root}/d").st_mtime_ns
+    assert done.view.may_have_changed(0)
+    assert done.view.may_have_changed(file_ns)
+    assert not done.view.may_have_changed(max(file_ns, directory_ns) + OLD_NS)
+    os.utime(f"{root}/d", ns=(file_ns + OLD_NS,) * 2)
+    again = Copy(copy("/d"), root, tmp_path / "again")
+    assert again.view.may_have_changed(file_ns + OLD_NS)
+
+
 @pytest.mark.parametrize(
     ("unpack", "path", "whole"),
     [(False, "/other", True), (None, "/other", False), (True, "/other", False), (None, "/d", True)],
