@@ -49,6 +49,10 @@ class Streamed:
         except BlockingIOError:
             return  # so many notes are there that it will look anyway
 
+    def end(self) -> None:
+        """That was all: the reader need not wait until it is on the disk, and named."""
+        self._stop()
+
     def break_off(self) -> None:
         """What was kept so far was not the blob, or not all of it will come."""
         self._broken = True
@@ -99,7 +103,10 @@ class Tee:
     def write(self, data: bytes) -> None:
         """Take the next bytes."""
         self._kept.write(data)
-        self._streamed.tell()
+        if self._kept.is_whole:
+            self._streamed.end()
+        else:
+            self._streamed.tell()
 
     def restart(self) -> None:
         """Forget all bytes so far."""

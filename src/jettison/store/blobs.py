@@ -154,6 +154,11 @@ class Ingest:
             self._flushed = _begin_to_sync(self._file.fileno(), self._flushed, self.written)
 
     @property
+    def is_whole(self) -> bool:
+        """Whether as many bytes were written as were promised, right or wrong."""
+        return self.written == self._size
+
+    @property
     def digest(self) -> str:
         """Of all that was written so far."""
         return "sha256:" + self._hash.hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -48,6 +49,20 @@ def test_what_is_kept_is_read_too(store: Store):
     seen: list[bytes] = []
     assert keep(store, Streamed(lambda *growing: whole(growing, seen))).worked
     assert b"".join(seen) == DATA == store.blobs.read(DIGEST)
+
+
+def test_the_reader_is_done_before_the_blob_is_on_the_disk(store: Store):
+    done = threading.Event()
+
+    def read(*growing: int) -> None:
+        whole(growing, [])
+        done.set()
+
+    with Streamed(read) as streamed, store.blobs.ingest(DIGEST, len(DATA)) as kept:
+        streamed.tee(kept).write(DATA)
+        assert done.wait(timeout=30)
+        assert not store.blobs.has(DIGEST)
+    assert store.blobs.has(DIGEST)
 
 
 @pytest.mark.parametrize("fault", [InputError("no archive"), LookupError("a mistake")])
