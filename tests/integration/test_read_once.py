@@ -15,7 +15,7 @@ import pytest
 
 from caches import EPOCH, Built, Machines
 from jettison.app.build import build
-from jettison.app.request import BuildRequest
+from jettison.app.request import BuildRequest, CacheSource, CacheTarget
 from jettison.base.errors import JettisonError
 from jettison.record.model import AnyEvent, StepStarted
 from jettison.store import results
@@ -143,6 +143,23 @@ def test_a_store_that_may_know_the_step_reads_first(site: Machines) -> None:
     with opened(site.context) as cold:
         site.build("here")
     assert cold["src/a"] == 2
+
+
+def test_a_cache_elsewhere_may_know_the_step_once_it_has_anything(site: Machines, tmp_path) -> None:
+    place = str(tmp_path / "cache")
+    of, to = CacheSource(type="local", src=place), CacheTarget(type="local", dest=place, mode="max")
+    grow_old(site.context)
+    with opened(site.context) as first:
+        site.build("first", of=of, to=to)
+    assert first["src/a"] == 1
+    with opened(site.context) as second:
+        built = site.build("second", of=of)
+    assert second["src/a"] == 1
+    assert built.ran == []
+    site.write(Dockerfile="FROM busybox\nCOPY src /elsewhere\n")
+    with opened(site.context) as third:
+        site.build("third", of=of)
+    assert third["src/a"] == 2
 
 
 def test_keys_and_results_are_those_of_reading_first(site: Machines, tmp_path) -> None:

@@ -57,6 +57,10 @@ class Elsewhere:
                 return saved
         return None
 
+    def is_empty(self) -> bool:
+        """Whether there is no result in any of them, or none could be read."""
+        return not any(known.results for known in self._known())
+
     def mount(self, cache_id: str) -> Carried | None:
         """What a cache mount held, in the first cache that has it."""
         name = name_of(cache_id)
@@ -159,5 +163,9 @@ class SharedCache(StoreCache):
         return result_of(saved) if saved is not None and self._is_whole(saved) else None
 
     def known_ops(self, op_digests: Collection[str]) -> frozenset[str]:
-        """All of them: a cache elsewhere names the keys of its results, and not what they are of."""
-        return frozenset(op_digests)
+        """Those that the store may know; all of them where a cache elsewhere has anything: it names the keys of its
+        results, and not what they are of.
+        """
+        here = super().known_ops(op_digests)
+        asked = frozenset(op_digests)
+        return here if here == asked or self._elsewhere.is_empty() else asked
