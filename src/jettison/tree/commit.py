@@ -187,8 +187,12 @@ def _summed(rows: list[Row], files: str, tape: Tape | None, workers: int) -> lis
             os.close(fd)
 
     firsts = [row for row in rows if row.type == FILE and row.size and row.link in ("", row.path)]
-    made = make_files(read, firsts, firsts, rows, tape, workers)
-    found = {row.path: came.digest for row, came in zip(firsts, made, strict=True)}
+    found: dict[str, str] = {}
+
+    def made(number: int, came: Came) -> None:
+        found[firsts[number].path] = came.digest
+
+    make_files(read, firsts, firsts, rows, made, tape=tape, workers=workers)
     return [with_digest(row, found[row.link or row.path]) if row.type == FILE and row.size else row for row in rows]
 
 

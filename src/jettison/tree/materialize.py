@@ -64,67 +64,68 @@ def materialize(
     placements use. `workers` processes share the files. `earlier` is what an earlier copy from the same directory left.
     Raises HostError and InputError; OSError for the disk.
     """
-    placed = {placement.row.path: placement for placement in placements}
-    implied = _implied(placed, base)
-    rows = {path: placement.row for path, placement in placed.items()} | implied
-    directories = sorted((row for row in rows.values() if row.type == DIR), key=lambda row: row.path)
+    rows = _with_ancestors(placements, base)
+    directories = [row for row in rows if row.type == DIR]
     for row in directories:
         if row.path:
             os.mkdir(f"{files}/{row.path}", 0o700)
-    firsts, links, others = _sorted_out(placements)
-    writer = _Writer(inputs, files, disk, _linkable(firsts, inputs), earlier, taped=tape is not None)
-    ordered = sorted(rows.values(), key=lambda row: order(row.path)) if tape is not None else ()
-    made = make_files(writer.write, firsts, [placement.row for placement in firsts], ordered, tape, workers)
-    taken = []
-    for placement, came in zip(firsts, made, strict=True):  # with what they came to have: a context may change
-        row = rows[placement.row.path] = with_digest(placement.row, came.digest, came.size_bytes)
+    firsts = [placement for placement in placements if _carries_bytes(placement.row)]
+    places = [place for place, row in enumerate(rows) if _carries_bytes(row)]
+    taken: list[Taken] = []
+
+    def made(number: int, came: Came) -> None:
+        """A file is there, with what it came to have: a context may change."""
+        row = rows[places[number]] = with_digest(firsts[number].row, came.digest, came.size_bytes)
         if came.stamp is not None:
-            taken.append(Taken(placement.source, came.stamp, row))
-    for row in links:
-        os.link(f"{files}/{row.link}", f"{files}/{row.path}", follow_symlinks=False)
-        rows[row.path] = with_digest(row, rows[row.link].digest, rows[row.link].size)
-    for row in others:
-        disk.create(f"{files}/{row.path}", row)
+            taken.append(Taken(firsts[number].source, came.stamp, row))
+
+    writer = _Writer(inputs, files, disk, _linkable(firsts, inputs), earlier, taped=tape is not None)
+    make_files(writer.write, firsts, [rows[place] for place in places], rows, made, tape=tape, workers=workers)
+    _finish_others(rows, files, disk)
     for row in reversed(directories):
         disk.finish_path(f"{files}/{row.path}" if row.path else files, row)
-    return Written(list(rows.values()), taken)
+    return Written(rows, taken)
 
 
-def _implied(placed: Mapping[str, Placement], base: Lookup) -> dict[str, Row]:
-    """The rows of ancestors that nobody placed, as the base has them."""
+def _with_ancestors(placements: Sequence[Placement], base: Lookup) -> list[Row]:
+    """The rows that are placed, and of ancestors that nobody placed, as the base has them; in `tree.row.order`."""
+    placed = {placement.row.path for placement in placements}
     found: dict[str, Row] = {}
-    for path in placed:
-        here = path
+    for placement in placements:
+        here = placement.row.path
         while here:
             here = here.rpartition("/")[0]
             if here in placed or here in found:
                 break
             row = base.row(here) or ROOT
             found[here] = msgspec.structs.replace(row, path=here, implied=True, opaque=False, link="", digest="")
-    return found
+    return sorted((*found.values(), *(placement.row for placement in placements)), key=lambda row: order(row.path))
 
 
-def _sorted_out(placements: Sequence[Placement]) -> tuple[list[Placement], list[Row], list[Row]]:
-    """The files that carry bytes, those that are links to such, and what is neither file nor directory."""
-    firsts: list[Placement] = []
-    links: list[Row] = []
-    others: list[Row] = []
-    for placement in placements:
-        row = placement.row
+def _carries_bytes(row: Row) -> bool:
+    """Whether it is a file, and of one with several names the first."""
+    return row.type == FILE and row.link in ("", row.path)
+
+
+def _finish_others(rows: list[Row], files: str, disk: Disk) -> None:
+    """What is neither directory nor a file with bytes of its own: links to such, in `rows`, too, and the rest."""
+    firsts: dict[str, Row] = {}
+    for place, row in enumerate(rows):
         if row.type == FILE:
-            if row.link in ("", row.path):
-                firsts.append(placement)
-            else:
-                links.append(row)
+            first = firsts.setdefault(row.link, row) if row.link else row
+            if first is not row:
+                os.link(f"{files}/{row.link}", f"{files}/{row.path}", follow_symlinks=False)
+                rows[place] = with_digest(row, first.digest, first.size)
         elif row.type != DIR:
-            others.append(row)
-    return firsts, links, others
+            disk.create(f"{files}/{row.path}", row)
 
 
 def _linkable(placements: list[Placement], inputs: Mapping[int, View]) -> set[str]:
-    """The paths whose file may be linked from another snapshot: no two of them have the same inode."""
+    """The paths whose file may be linked from another snapshot: no two of them have the same inode. All snapshots lie
+    on one filesystem.
+    """
     found: set[str] = set()
-    seen: set[tuple[int, int]] = set()
+    seen: set[int] = set()
     for placement in placements:
         view = inputs.get(placement.input)
         if view is None or not placement.same or not view.linkable:
@@ -133,9 +134,8 @@ def _linkable(placements: list[Placement], inputs: Mapping[int, View]) -> set[st
             status = os.lstat(view.where(placement.source))
         except OSError:
             continue  # it is told when it is read
-        key = (status.st_dev, status.st_ino)
-        if key not in seen and status.st_size == placement.row.size:
-            seen.add(key)
+        if status.st_ino not in seen and status.st_size == placement.row.size:
+            seen.add(status.st_ino)
             found.add(placement.row.path)
     return found
 

@@ -5,7 +5,7 @@ So a layer is written while its files are copied, and nothing is read twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
 from jettison.tree.conveyor import Make, convey
@@ -37,26 +37,32 @@ class Came(NamedTuple):
     stamp: Stamp | None = None
 
 
-def make_files(  # noqa: PLR0917 - what is made, of what, and who is told
-    make: Make[T, Came], items: Sequence[T], files: Sequence[Row], rows: Sequence[Row], tape: Tape | None, workers: int
-) -> list[Came]:
-    """Make every item, by up to `workers` processes; what became of each. `files` are their rows, in order.
+def make_files(
+    make: Make[T, Came],
+    items: Sequence[T],
+    files: Sequence[Row],
+    rows: Iterable[Row],
+    made: Callable[[int, Came], None],
+    *,
+    tape: Tape | None = None,
+    workers: int = 1,
+) -> None:
+    """Make every item, by up to `workers` processes; `made` hears of each, by its number, in order.
 
-    `tape` is told all of `rows`, among which they are, and given the bytes that `make` puts out (it must then do so for
-    every file that has any). Raises what `convey` does, and the tape.
+    `files` are their rows. `tape` is told all of `rows`, among which those are, and given the bytes that `make` puts
+    out (it must then do so for every file that has any). Raises what `convey` does, and the tape.
     """
-    sink = _Collected() if tape is None else _Taped(files, iter(rows), tape)
+    sink = _Heard(made) if tape is None else _Taped(made, files, iter(rows), tape)
     sizes = [row.size for row in files]
     convey(make, items, sink, workers=min(workers, len(items) // _WORTH_FILES), sizes=sizes)
     sink.finish()
-    return sink.made
 
 
-class _Collected:
+class _Heard:
     """Hears what became of files, and nothing else."""
 
-    def __init__(self) -> None:
-        self.made: list[Came] = []
+    def __init__(self, made: Callable[[int, Came], None]) -> None:
+        self._made = made
 
     def begin(self, number: int, size_bytes: int) -> None:
         """See `conveyor.Sink`."""
@@ -66,18 +72,19 @@ class _Collected:
 
     def end(self, number: int, result: Came) -> None:
         """See `conveyor.Sink`."""
-        del number
-        self.made.append(result)
+        self._made(number, result)
 
     def finish(self) -> None:
         """All files are made."""
 
 
-class _Taped(_Collected):
+class _Taped(_Heard):
     """Tells a tape of every row in its place, and of the bytes of files."""
 
-    def __init__(self, files: Sequence[Row], rows: Iterator[Row], tape: Tape) -> None:
-        super().__init__()
+    def __init__(
+        self, made: Callable[[int, Came], None], files: Sequence[Row], rows: Iterator[Row], tape: Tape
+    ) -> None:
+        super().__init__(made)
         self._files = files
         self._rows = rows
         self._tape = tape
