@@ -12,7 +12,7 @@ from project import Project, project
 
 __all__ = ["project"]
 pytestmark = pytest.mark.root
-COUNT = 6  # more than are unpacked at once
+COUNT = 10  # more than are unpacked at once
 WRONG = "sha256:" + "1" * 64
 
 

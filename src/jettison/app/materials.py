@@ -30,6 +30,7 @@ T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 MAX_FETCHES = 4  # at once; docker's is 3 a pull
 AT_ONCE = 4  # things of a kind that are made at once, each by a process of the keeper's
+LAYERS_AT_ONCE = 2 * MAX_FETCHES  # some come in while others, which have, are still being unpacked
 PROGRESS_BYTES = 1 << 20  # between two words of a download
 
 
@@ -95,7 +96,7 @@ class Materials:
                 with locks[layer], rising.making(layer) as below_is_there:
                     self._unpack(_Wanted(layer, step, below=below, below_is_there=below_is_there))
 
-            each(missing, make)
+            each(missing, make, at_once=LAYERS_AT_ONCE)
 
     @contextmanager
     def _locks(self, layers: list[str]) -> Iterator[dict[str, ExitStack]]:
@@ -126,7 +127,7 @@ class Materials:
             with self._lock(layer):
                 return self._unpack(_Wanted(layer, step, files=False))
 
-        made = each(missing, make)
+        made = each(missing, make, at_once=LAYERS_AT_ONCE)
         return tuple(found[layer] or made[layer] for layer in layers)
 
     def blobs(self, layers: tuple[str, ...], *, step: str = "") -> dict[str, BlobFact]:
@@ -263,7 +264,7 @@ class Materials:
         return progress
 
 
-def each(names: list[K], make: Callable[[K], T]) -> dict[K, T]:
+def each(names: list[K], make: Callable[[K], T], *, at_once: int = AT_ONCE) -> dict[K, T]:
     """`make(name)` of every name, in threads when there are several, begun in order, a few at once. No more are begun
     after an error; when all have ended, it is raised: of several that of the first name.
     """
@@ -289,7 +290,7 @@ def each(names: list[K], make: Callable[[K], T]) -> dict[K, T]:
             except BaseException as error:  # noqa: BLE001 - it is raised below, in the caller's thread
                 failures[name] = error
 
-    threads = [threading.Thread(target=work) for _ in names[:AT_ONCE]]
+    threads = [threading.Thread(target=work) for _ in names[:at_once]]
     for thread in threads:
         thread.start()
     for thread in threads:
