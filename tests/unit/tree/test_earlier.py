@@ -30,7 +30,7 @@ def copied(tmp_path):
         (root / name).write_text(data)
     numbers = iter(range(100))
 
-    def copy(*earlier, root=root, later_ns=LATER_NS, **flags):
+    def copy(*earlier, root=root, later_ns=LATER_NS, workers=1, **flags):
         out = str(tmp_path / f"s{next(numbers)}")
         op = CopyOp(sources=(CopySource(1, "/"),), dest="/to", dest_is_dir=True, **flags)
         copy_step(
@@ -43,6 +43,7 @@ def copied(tmp_path):
             unarchive=none,
             epoch=1,
             earlier=earlier,
+            workers=workers,
             clock=lambda: time.time_ns() + later_ns,
         )
         return out
@@ -82,6 +83,23 @@ def test_what_was_not_touched_is_linked(copied):
     shutil.rmtree(first)
     shutil.rmtree(second)
     assert content(third) == {"a": b"A", "d/b": b"XX", "d/c": b"CCC", "empty": b""}
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_of_many_files_all_others_are_linked(copied, workers):
+    for number in range(1_300):
+        path = copied.root / f"{number % 7}/{number}"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("text")
+    first = copied(workers=workers)
+    changed = {"0/0", "3/703", "6/1294"}
+    for path in changed:
+        (copied.root / path).write_text("other")
+    (copied.root / "1/new").write_text("new")
+    (copied.root / "2/485").unlink()
+    assert linked(first, copied(first, workers=workers)) == {
+        row.path[3:] for row in read_rows(first) if row.type == FILE and row.size
+    } - {*changed, "2/485"}
 
 
 def with_time_kept(path, data):
@@ -143,6 +161,18 @@ def damage_sources(snapshot):
         file.write(b"\xff")
 
 
+def cut_sources(snapshot):
+    os.truncate(f"{snapshot}/sources", os.path.getsize(f"{snapshot}/sources") - 9)
+
+
+def spoil_sources(snapshot):
+    """As an earlier format had it: what is read as a length is one of four gigabytes."""
+    with open(f"{snapshot}/sources", "r+b") as file:
+        head = int.from_bytes(file.read(4), "big")
+        file.seek(4 + head)
+        file.write(b"\xdf\xff\xff\xff")
+
+
 def lose_files(snapshot):
     shutil.rmtree(f"{snapshot}/files")
 
@@ -153,7 +183,9 @@ def cut_files(snapshot):
             os.truncate(f"{snapshot}/files/{row.path}", 0)
 
 
-@pytest.mark.parametrize("damage", [lose_sources, damage_sources, lose_files, cut_files, shutil.rmtree])
+@pytest.mark.parametrize(
+    "damage", [lose_sources, damage_sources, cut_sources, spoil_sources, lose_files, cut_files, shutil.rmtree]
+)
 def test_a_damaged_snapshot_costs_time_alone(copied, damage):
     first = copied()
     damage(first)
