@@ -6,6 +6,7 @@ opened, and little is done for each.
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 import time
@@ -14,7 +15,7 @@ from typing import Protocol
 
 import msgspec
 
-from jettison.base.digest import EMPTY_SHA256, digest_of
+from jettison.base.digest import EMPTY_SHA256, digest_of, running
 from jettison.planning.ops import AnyOp, BindMount, CacheMount, CopyOp, RunOp
 from jettison.record.model import KeyPart
 from jettison.tree.copy_rules import (
@@ -37,6 +38,7 @@ from jettison.tree.stamp import Stamp, is_settled, stamp_of
 from jettison.tree.view import StackView, View
 
 MAX_PARTS = 400
+_LINES_AT_ONCE = 4096
 _EVERYTHING = Filter(None, ())
 _FORMAT, _REGULAR = 0o170000, stat.S_IFREG
 
@@ -93,12 +95,12 @@ def snapshot_digest(snapshot: str, rows: Sequence[Row] | None = None, *, proof: 
     told = not proof and all(row.digest for row in rows if row.type == FILE and row.size)
     view = StackView(() if told else (snapshot,))
     reader = _Prover(view) if proof else _ManifestReader(view)
-    lines = []
-    for row in rows:
-        fields = f"{row.path}\x00{row.opaque:d}{row.implied:d}"
-        lines.append(reader.line(row.path, fields, row))
+    lines = (reader.line(row.path, f"{row.path}\x00{row.opaque:d}{row.implied:d}", row) for row in rows)
+    if told:
+        return _digest(lines)  # none of them is kept
+    all_lines = list(lines)
     reader.finish()
-    return _digest(lines)
+    return _digest(all_lines)
 
 
 def _read_by(op: AnyOp, number: int, view: View) -> Iterator[tuple[Match, Filter, bool]]:
@@ -312,8 +314,23 @@ def _xattrs(xattrs: Iterable[tuple[str, bytes]]) -> str:
 
 
 def _digest(lines: Iterable[_Line]) -> str:
-    text = "".join([f"{line.fields}{line.digest}\x00" for line in lines])
-    return digest_of(text.encode("utf-8", "surrogateescape"))
+    """The digest of all of them, as one text that is never there at once."""
+    left = iter(lines)
+    text = _text(left)
+    more = _text(left)
+    if not more:
+        return digest_of(text)
+    summed = running(text)
+    while more:
+        summed.update(more)
+        more = _text(left)
+    return "sha256:" + summed.hexdigest()
+
+
+def _text(lines: Iterator[_Line]) -> bytes:
+    """That of the next ones."""
+    some = itertools.islice(lines, _LINES_AT_ONCE)
+    return "".join([f"{line.fields}{line.digest}\x00" for line in some]).encode("utf-8", "surrogateescape")
 
 
 def _parts(lines: list[_Line]) -> tuple[KeyPart, ...]:

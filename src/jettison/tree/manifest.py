@@ -7,7 +7,8 @@ UTF-8 are held as latin-1 behind a NUL, which no name can hold; the flag says wh
 # No `from __future__ import annotations`: msgspec would compile every annotation's text again at each start.
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import IO
 
 import msgspec
 
@@ -19,6 +20,7 @@ from jettison.tree.row import BLOCK, CHAR, DELETED, DIR, FIFO, FILE, SYMLINK, Ro
 _MAGIC = b"JTSM1"
 _PLAIN, _ESCAPED = b"\0", b"\1"
 _HEADER_BYTES = len(_MAGIC) + 1 + 32
+_ROWS_AT_ONCE = 1024
 _TYPES = frozenset((FILE, DIR, SYMLINK, CHAR, BLOCK, FIFO, DELETED))
 
 IdMap = tuple[tuple[int, int, int], ...]
@@ -49,7 +51,8 @@ _head_decoder = msgspec.json.Decoder(Head)
 
 def write_head(snapshot: str, head: Head) -> None:
     """Put `head` into the directory `snapshot`; it is there whole or not at all. Raises HostError."""
-    _write_aside(f"{snapshot}/head", (msgspec.json.encode(msgspec.structs.replace(head, store_version=STORE_VERSION)),))
+    data = msgspec.json.encode(msgspec.structs.replace(head, store_version=STORE_VERSION))
+    _write_aside(f"{snapshot}/head", lambda file: file.write(data))
 
 
 def read_head(snapshot: str) -> Head:
@@ -79,11 +82,32 @@ def write_rows(snapshot: str, rows: Iterable[Row]) -> list[Row]:
     if fault:
         raise InternalError(f"a manifest is to be written that {fault}")
     try:
-        flag, body = _PLAIN, _rows_encoder.encode(ordered)
+        _write_aside(f"{snapshot}/manifest", lambda file: _write_manifest(file, _PLAIN, ordered))
     except UnicodeEncodeError:
-        flag, body = _ESCAPED, _rows_encoder.encode([_escaped(row) for row in ordered])
-    _write_aside(f"{snapshot}/manifest", (_MAGIC, flag, running(body).digest(), body))
+        escaped = [_escaped(row) for row in ordered]
+        _write_aside(f"{snapshot}/manifest", lambda file: _write_manifest(file, _ESCAPED, escaped))
     return ordered
+
+
+def _write_manifest(file: IO[bytes], flag: bytes, rows: list[Row]) -> None:
+    """The whole file, of which little is in memory at a time; its sum stands before what it is of."""
+    body = _array_header(len(rows))
+    summed = running(body)
+    file.seek(_HEADER_BYTES)
+    file.write(body)
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        body = b"".join(map(_rows_encoder.encode, rows[start : start + _ROWS_AT_ONCE]))
+        summed.update(body)
+        file.write(body)
+    file.seek(0)
+    file.write(_MAGIC + flag + summed.digest())
+
+
+def _array_header(count: int) -> bytes:
+    """The beginning of a msgpack array of so many values, in its shortest form."""
+    if count < 16:
+        return bytes((0x90 | count,))
+    return b"\xdc" + count.to_bytes(2, "big") if count < 1 << 16 else b"\xdd" + count.to_bytes(4, "big")
 
 
 def read_rows(snapshot: str) -> list[Row]:
@@ -175,11 +199,11 @@ def _read(path: str) -> bytes:
         raise _damaged(path, f"cannot read {path}: {error.strerror}") from error
 
 
-def _write_aside(path: str, pieces: Iterable[bytes]) -> None:
+def _write_aside(path: str, write: Callable[[IO[bytes]], object]) -> None:
     aside = f"{path}.{os.getpid()}~"
     try:
         with open(aside, "wb") as file:
-            file.writelines(pieces)
+            write(file)
         os.rename(aside, path)
     except OSError as error:
         raise HostError(f"cannot write {path}: {error.strerror}") from error
