@@ -19,10 +19,10 @@ class Rising:
     """
 
     def __init__(self, layers: list[str]) -> None:
-        self._left = list(layers)  # the first one has all that it stands on
+        self._layers = layers
         self._placed: set[str] = set()
+        self._failed: set[str] = set()
         self._writing: dict[str, int] = {}
-        self._failed = False
         self._turn = threading.Lock()
 
     @contextmanager
@@ -32,30 +32,27 @@ class Rising:
         with self._turn:
             self._writing[layer] = writing
             self._tell()
+        ended = self._failed
         try:
             yield reading
-        except BaseException:
-            self._failed = True
-            raise
+            ended = self._placed
         finally:
             with self._turn:
                 self._hang_up(layer)
-                self._placed.add(layer)
+                ended.add(layer)
                 self._tell()
             os.close(reading)  # nobody writes to it any more
 
     def _tell(self) -> None:
         """Tell those who wait what there is to tell. Those that were told have been hung up on."""
-        for layer in [*self._writing] if self._failed else ():
-            self._hang_up(layer)
-        while self._left and not self._failed:
-            lowest = self._left[0]
-            if lowest in self._writing:
-                os.write(self._writing[lowest], _IN_PLACE)
-                self._hang_up(lowest)
-            if lowest not in self._placed:
-                return
-            del self._left[0]
+        in_place, lost = True, False
+        for layer in self._layers:
+            if in_place and layer in self._writing:
+                os.write(self._writing[layer], _IN_PLACE)
+            if in_place or lost:
+                self._hang_up(layer)
+            in_place = in_place and layer in self._placed
+            lost = lost or layer in self._failed
 
     def _hang_up(self, layer: str) -> None:
         writing = self._writing.pop(layer, None)

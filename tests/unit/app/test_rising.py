@@ -46,20 +46,25 @@ def test_a_layer_that_was_made_before_those_below_is_waited_for_no_longer():
         assert os.read(below, 2) == b"."
 
 
-def test_the_layers_above_one_that_fails_are_told():
-    rising, waiting = Rising(LAYERS), threading.Barrier(AT_ONCE)
-    said = {}
+def test_the_layers_above_one_that_fails_are_told_and_no_others():
+    rising, said = Rising(LAYERS), {}
+    waiting, failed = threading.Barrier(AT_ONCE), threading.Event()
 
     def make(layer):
         with rising.making(layer) as below:
             waiting.wait(timeout=30)
             if layer == LAYERS[0]:
+                failed.wait(timeout=30)
+                return
+            if layer == LAYERS[2]:
                 raise LookupError(layer)
             said[layer] = os.read(below, 1)
-            raise ValueError(layer)
+            if not said[layer]:
+                failed.set()
+                raise ValueError(layer)
 
     with pytest.raises(LookupError):
         each(LAYERS, make)
-    assert said == dict.fromkeys(LAYERS[1:AT_ONCE], b"")
-    with rising.making("another") as below:
+    assert said == {LAYERS[1]: b"."} | dict.fromkeys(LAYERS[3:AT_ONCE], b"")
+    with rising.making(LAYERS[-1]) as below:
         assert os.read(below, 1) == b""
