@@ -83,6 +83,7 @@ def _copy(request: spec.CopyRequest, desk: Desk) -> spec.Copied:
             tape=layer.tape,
         )
     read = None if recorded is None else _told(request, recorded, done.taken, began_ns, desk)
+    _close(views)
     return spec.Copied(
         changed=done.changed,
         digest=done.digest,
@@ -91,6 +92,13 @@ def _copy(request: spec.CopyRequest, desk: Desk) -> spec.Copied:
         read=read,
         packed=layer.packed,
     )
+
+
+def _close(views: list[View]) -> None:
+    """Give back what views keep open: this process will do other requests. (After a failed one it does none.)"""
+    for view in views:
+        if isinstance(view, DirectoryView):
+            view.close()
 
 
 def _recorded(request: spec.CopyRequest) -> RecordedView | None:
@@ -116,7 +124,10 @@ def _told(
 
 
 def _digest(request: spec.DigestRequest, _desk: Desk) -> spec.Reply:
-    return spec.Digested(digest=input_digest(request.op, request.input, view_of(request.of)).digest)
+    view = view_of(request.of)
+    digest = input_digest(request.op, request.input, view).digest
+    _close([view])
+    return spec.Digested(digest=digest)
 
 
 def _snapshot_digest(request: spec.SnapshotDigestRequest, _desk: Desk) -> spec.Reply:
