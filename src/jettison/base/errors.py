@@ -167,6 +167,12 @@ def refused(what: str, error: OSError) -> HostError:
     return HostError(f"{what}: {error.strerror or error}", hint="the disk is full: make room there" if full else None)
 
 
+def full_store(error: OSError) -> HostError | None:
+    """The HostError of a full disk, for what is written into the store; None of any other refusal."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return HostError("the store's disk is full", hint=MAKE_ROOM) if full else None
+
+
 class InternalError(JettisonError):
     """A fault of jettison's own."""
 

@@ -12,7 +12,7 @@ from typing import IO
 import msgspec
 
 from jettison.base.digest import hex_of
-from jettison.base.errors import HostError, refused
+from jettison.base.errors import HostError, full_store, refused
 from jettison.layer.press import Press, Pressed
 from jettison.layer.tarwrite import END, Entries, Piece, layer_pieces, padding
 from jettison.tree.manifest import read_head, read_rows
@@ -152,7 +152,7 @@ def _writing(where: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise refused(f"cannot write a layer in {where}", error) from error
+        raise full_store(error) or refused(f"cannot write a layer in {where}", error) from error
 
 
 def _packed(made: Pressed) -> Packed:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable
 
 import msgspec
 
-from jettison.base.errors import BY_NAME, MAKE_ROOM, HostError, JettisonError
+from jettison.base.errors import BY_NAME, HostError, JettisonError, full_store
 from jettison.sandbox import spec
 from jettison.sandbox.tier import Tier
 
@@ -53,11 +52,9 @@ def host_error(error: OSError) -> HostError:
     """What the machine refused, in words, with the path."""
     path = error.filename2 or error.filename
     where = os.fsdecode(path) if isinstance(path, (str, bytes)) else ""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return HostError(
-            f"the disk is full{': ' + where if where else ''}",
-            hint=MAKE_ROOM,
-        )
+    full = full_store(error)
+    if full is not None:
+        return HostError(f"the disk is full: {where}", hint=full.hint) if where else full
     return HostError(f"{where + ': ' if where else ''}{error.strerror or error}")
 
 

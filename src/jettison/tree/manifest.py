@@ -13,7 +13,7 @@ from typing import IO
 import msgspec
 
 from jettison.base.digest import running
-from jettison.base.errors import HostError, InternalError
+from jettison.base.errors import HostError, InternalError, full_store
 from jettison.base.versions import STORE_VERSION
 from jettison.tree.row import BLOCK, CHAR, DELETED, DIR, FIFO, FILE, SYMLINK, Row, order
 
@@ -206,4 +206,4 @@ def _write_aside(path: str, write: Callable[[IO[bytes]], object]) -> None:
             write(file)
         os.rename(aside, path)
     except OSError as error:
-        raise HostError(f"cannot write {path}: {error.strerror}") from error
+        raise full_store(error) or HostError(f"cannot write {path}: {error.strerror}") from error
