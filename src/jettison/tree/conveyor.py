@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import mmap
 import os
-import pickle
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, NoReturn, Protocol, Self, TypeVar
@@ -229,6 +228,8 @@ class _Worker(Generic[R]):
                 return
 
     def _next(self) -> _Message[R]:
+        import pickle  # most copies need no worker
+
         try:
             found: _Message[R] = pickle.load(self._said)  # noqa: S301 - from our own child
         except (EOFError, pickle.UnpicklingError):
@@ -321,5 +322,7 @@ class _Ring(Generic[R]):
 
     def say(self, slot: int, parts: list[_Part[R]], failure: Exception | None) -> None:
         """One message."""
+        import pickle
+
         pickle.dump((slot, parts, failure), self._pipe, pickle.HIGHEST_PROTOCOL)
         self._pipe.flush()

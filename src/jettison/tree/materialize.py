@@ -27,7 +27,7 @@ from jettison.tree.stamp import Stamp, stamp_of
 from jettison.tree.tape import Came, Tape, make_files
 from jettison.tree.view import ROOT, Lookup, View
 
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OURS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_LINK = (errno.EMLINK, errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP)
 

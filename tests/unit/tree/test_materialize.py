@@ -9,7 +9,6 @@ from jettison.base.digest import digest_of
 from jettison.base.errors import HostError
 from jettison.planning.ops import CopyOp, CopySource, MkdirOp
 from jettison.tree.content import snapshot_digest
-from jettison.tree.copying import copy_bytes
 from jettison.tree.disk import Disk
 from jettison.tree.manifest import Head, read_head, read_rows
 from jettison.tree.row import CHAR, DELETED, DIR, FILE, Row, with_digest
@@ -192,25 +191,6 @@ def test_the_time_alone_is_no_change_of_a_directory(tmp_path):
     copy(DirectoryView(root), tmp_path / "out", tree=[base])
     rows = {row.path: (row.implied, row.mtime_ns == later * 10**9) for row in read_rows(str(tmp_path / "out"))}
     assert rows == {"": (True, False), "other": (True, False), "other/f": (False, False)}
-
-
-def test_bytes_are_copied_whole_whatever_was_expected(tmp_path):
-    data = os.urandom(400_000)
-    (tmp_path / "a").write_bytes(data)
-    for expected in (0, 5, 131_072, 400_000, 10**7):
-        with open(tmp_path / "a", "rb") as source, open(tmp_path / "b", "wb") as target:
-            assert copy_bytes(source.fileno(), target.fileno(), expected) == len(data)
-        assert (tmp_path / "b").read_bytes() == data
-
-
-def test_bytes_of_what_copies_no_ranges(tmp_path):
-    (tmp_path / "a").write_bytes(b"x" * 200_000)
-    reading, writing = os.pipe()
-    os.write(writing, b"through a pipe")
-    os.close(writing)
-    with open(tmp_path / "b", "wb") as target:
-        assert copy_bytes(reading, target.fileno(), 1 << 20) == 14
-    os.close(reading)
 
 
 @pytest.mark.root
