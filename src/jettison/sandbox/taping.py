@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from jettison.layer.pack import LayerTape, Packed, taped
 from jettison.sandbox import spec
+
+if TYPE_CHECKING:
+    from jettison.layer.pack import LayerTape, Packed
 
 
 class Layer:
@@ -23,6 +26,8 @@ def taping(pressing: spec.Pressing | None) -> Iterator[Layer]:
     if pressing is None:
         yield layer
         return
+    from jettison.layer.pack import taped  # most steps of stages are in no image
+
     with taped(pressing.blobs, pressing.compression, pressing.clamp_epoch) as made:
         layer.tape = made.tape
         yield layer
