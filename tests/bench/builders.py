@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import users
@@ -85,6 +86,16 @@ class Jettison:
         with open(path, encoding="utf-8") as file:
             found: dict[str, Any] = json.load(file)["jettison.record"]
             return found
+
+    def watched(self, watcher: Sequence[str], job: Job) -> str:
+        """Build it below a program that watches, and give what that wrote. Raises CommandError; OSError for nothing."""
+        path = os.path.join(self._folder, "watched")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        words = (self._program, "build", "--progress=plain", "-t", "made", *_output(job), job.context)
+        meter.run([[*watcher, "--output", path, "--", *words]], self._variables, self._log)
+        with open(path, encoding="utf-8") as file:
+            return file.read()
 
     def version(self) -> str:
         """See Builder."""

@@ -9,11 +9,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from bench import bounds
+from bench import bounds, profiling, targets
 from bench.measure import Outcome
-from bench.workloads import Workload
-
-MEMORY_MIB = 150
 
 HOW = """\
 - Seconds are medians of {runs} runs in which the builders took turns, another one first in every run. A ratio
@@ -32,6 +29,17 @@ HOW = """\
 - `cpu s`: user and system time of jettison's processes. `MiB`: the most memory of its largest process (target:
   {memory}); `all`: of all of them at one time, shared pages counted once, in a run of its own.
 - floor: `cp -a`, `tar` and `sha256sum` of the same bytes, one after the other.
+"""
+LINE_WIDTH = 80
+PROFILES = f"""\
+Each profile is of one more run, by py-spy: {profiling.RATE} times a second it noted of each thread of jettison's
+processes in which function it was. What a function asks of the kernel or of a library in C is its own, what it calls in
+Python is not. A thread that waits, for another one, for a process or for the network, is not counted; one that waits
+for a processor or the disk is. The commands of a RUN are not Python, and not seen; of a process that lives for only
+some milliseconds little is. So the samples are compared with the processor time of the timed runs: below 100% some was
+not seen, above it something waited for a processor or the disk. The processes ([architecture](architecture.md)): the
+driver is what was started; the keeper, and its children, one for a request, do the steps; a worker makes files for a
+child.
 """
 
 
@@ -59,31 +67,24 @@ def line(outcome: Outcome, peers: Sequence[str]) -> str:
             text += f"{'failed':>10}{'':>7}{'':>8}"
             continue
         text += f"{outcome.figures[peer].wall_s:>10.3f}{outcome.ratios[peer]:>7.2f}"
-        text += f"{'≤ ' + format(target(outcome.workload, peer), '.2f'):>7}{'!' if is_miss(outcome, peer) else ' '}"
+        text += (
+            f"{'≤ ' + format(targets.ratio(outcome.workload, peer), '.2f'):>7}{'!' if is_miss(outcome, peer) else ' '}"
+        )
     least = f"   {outcome.floor[1]:.2f} ({outcome.floor[0]})" if outcome.floor else ""
-    memory = f"{ours.peak_mib:>5.0f}{'!' if ours.peak_mib > MEMORY_MIB else ' '}{outcome.spent.together_mib:>6.0f}"
+    memory = (
+        f"{ours.peak_mib:>5.0f}{'!' if ours.peak_mib > targets.MEMORY_MIB else ' '}{outcome.spent.together_mib:>6.0f}"
+    )
     return f"{text}{memory}{outcome.took_s:>5.0f}s{least}"
-
-
-def target(workload: Workload, peer: str) -> float:
-    """The ratio to reach to a peer."""
-    return workload.targets[1 if peer == "buildah" else 0]
 
 
 def is_miss(outcome: Outcome, peer: str) -> bool:
     """Whether the ratio to a peer is above its target."""
-    return outcome.ratios[peer] > target(outcome.workload, peer)
+    return outcome.ratios[peer] > targets.ratio(outcome.workload, peer)
 
 
 def missed(outcome: Outcome) -> list[str]:
     """What of a workload's targets is missed, in words."""
-    found = [
-        f"{outcome.ratios[peer]:.2f} of {peer}, target {target(outcome.workload, peer):.2f}"
-        for peer in outcome.ratios
-        if is_miss(outcome, peer)
-    ]
-    peak = outcome.figures["jettison"].peak_mib
-    return [*found, f"{peak:.0f} MiB, target {MEMORY_MIB}"] if peak > MEMORY_MIB else found
+    return targets.missed(outcome.workload, outcome.ratios, outcome.figures["jettison"].peak_mib)
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:
@@ -109,7 +110,7 @@ def document(outcomes: Sequence[Outcome], conditions: Conditions, parsed: str, s
         f"- {time.strftime('%Y-%m-%d', time.gmtime())}, {_machine()}",
         f"- everything on {conditions.disk}; load average {before:.1f} before, {after:.1f} after",
         f"- {', '.join(f'{name} {version}' for name, version in conditions.versions.items())}, {_runtimes()}",
-        *HOW.format(runs=conditions.runs, memory=MEMORY_MIB).splitlines(),
+        *HOW.format(runs=conditions.runs, memory=targets.MEMORY_MIB).splitlines(),
         "",
         *("| " + " | ".join(row) + " |" for row in rows),
         "",
@@ -137,11 +138,16 @@ def _row(outcome: Outcome, peers: Sequence[str]) -> list[str]:
         cells += [
             f"{theirs.wall_s:.3f}" + (f" ({theirs.export_s:.2f})" if theirs.export_s else ""),
             f"**{ratio}**" if is_miss(outcome, peer) else ratio,
-            f"≤ {target(outcome.workload, peer):.2f}",
+            f"≤ {targets.ratio(outcome.workload, peer):.2f}",
         ]
     least = f"{outcome.floor[1]:.2f} ({outcome.floor[0]})" if outcome.floor else ""
     peak = f"{ours.peak_mib:.0f}"
-    return [*cells, f"**{peak}**" if ours.peak_mib > MEMORY_MIB else peak, f"{outcome.spent.together_mib:.0f}", least]
+    return [
+        *cells,
+        f"**{peak}**" if ours.peak_mib > targets.MEMORY_MIB else peak,
+        f"{outcome.spent.together_mib:.0f}",
+        least,
+    ]
 
 
 def _failures(outcomes: Sequence[Outcome]) -> Iterator[str]:
@@ -154,7 +160,7 @@ def _failures(outcomes: Sequence[Outcome]) -> Iterator[str]:
 def _misses(outcomes: Sequence[Outcome]) -> Iterator[str]:
     found = [outcome for outcome in outcomes if missed(outcome)]
     if found:
-        yield from ("", "## What was missed, and what bounds it")
+        yield from ("", "## What was missed, and what bounds it", "", *PROFILES.splitlines())
     for outcome in found:
         name, spent = outcome.workload.name, outcome.spent
         yield from ("", f"**{name}**: {'; '.join(missed(outcome))}.")
@@ -162,6 +168,31 @@ def _misses(outcomes: Sequence[Outcome]) -> Iterator[str]:
             yield bounds.TEXTS[name]
         longest = "; ".join(f"`{display[:60].replace('`', ' ')}` {seconds:.2f} s" for display, seconds in spent.steps)
         yield f"Of {spent.wall_s:.2f} s, watched, {spent.build_s:.2f} s were the build. Longest steps: {longest}."
+        yield from ("", *profiled(outcome.profile, outcome.figures["jettison"].cpu_s))
+
+
+def profiled(profile: profiling.Profile | str, cpu_s: float) -> Iterator[str]:
+    """A table of the rows, and of how much they are."""
+    if isinstance(profile, str):
+        yield f"No profile: {profile.replace('`', ' ')}."
+        return
+    took_s = profile.samples / profiling.RATE
+    yield (
+        f"Profile: {profile.samples} samples ({took_s:.2f} s), {took_s / cpu_s:.0%} of the {cpu_s:.2f} s of processor "
+        f"time; {profile.waiting} more, of threads that waited, are left out."
+    )
+    yield from ("", "| share | process | function | mostly in the line |", "| ---: | --- | --- | --- |")
+    for row in profile.rows[: profiling.ROWS]:
+        function = row.function if row.function == profiling.IMPORTS else _code(row.function)
+        yield f"| {row.samples / profile.samples:.0%} | {row.process} | {function} | {_code(row.line)} |"
+    if others := profile.rows[profiling.ROWS :]:
+        rest = sum(row.samples for row in others)
+        yield f"| {rest / profile.samples:.0%} | | {len(others)} others | |"
+
+
+def _code(text: str) -> str:
+    """A short piece of code as a cell of a table."""
+    return f"`{text[:LINE_WIDTH].replace('`', ' ').replace('|', chr(92) + '|')}`" if text else ""
 
 
 def _machine() -> str:
