@@ -16,6 +16,7 @@ from jettison.app.inputs import Inputs
 from jettison.app.late import LateExecutor
 from jettison.app.materials import Materials
 from jettison.app.options import check_entitlements, default_jobs, epoch_of, is_multiple, lower_options, platforms
+from jettison.app.planned import planned
 from jettison.app.records import Finished, build_record, new_build_id, write_record
 from jettison.app.request import BuildRequest, BuildResult
 from jettison.app.secrets import Secrets
@@ -25,12 +26,10 @@ from jettison.base.errors import Cancelled, JettisonError, refused
 from jettison.base.span import Source
 from jettison.planning import ops
 from jettison.planning.graph import Plan
-from jettison.planning.lower import drive, lower
 from jettison.planning.merge import merge
 from jettison.record.model import BuildFinished, BuildRecord, BuildStarted, Warned
 from jettison.solve.ports import Cancel, Emit
 from jettison.solve.run import SolveOutcome, solve
-from jettison.syntax.parse import parse_dockerfile
 
 if TYPE_CHECKING:
     from jettison.app.bind import Binder
@@ -136,15 +135,15 @@ class _Build:
 
     def _planned(self, contexts: Contexts) -> tuple[Plan, ...]:
         """A plan a platform; what they share is one step. The build checks are asked, too: they may refuse the file."""
-        dockerfile = parse_dockerfile(contexts.dockerfile)
+        source, store = contexts.dockerfile, self._session.store
         wanted = platforms(self._request)
         several = is_multiple(self._request, wanted)
-        stamps = self._secrets.stamps(self._session.store.salt)
+        stamps = self._secrets.stamps(store.salt)
         options = [lower_options(self._request, platform, several, stamps) for platform in wanted]
-        plans = [drive(lower(dockerfile, each), self._images.resolve) for each in options]
+        plans = [planned(source, each, self._images.resolve, store.answers) for each in options]
         for plan in plans:
             check_entitlements(self._request, plan)
-        found = warnings_of(dockerfile, self._request, contexts.main.ignore, self._images, self._session.store)
+        found = warnings_of(source, self._request, contexts.main.ignore, self._images, store)
         self._warnings = (*found, *(Warned(message=text) for text in plans[0].unconsumed))
         return merge(plans)
 

@@ -12,22 +12,22 @@ from jettison.app.options import given_args
 from jettison.app.request import BuildRequest
 from jettison.base.canonical import canonical_digest
 from jettison.base.readable import readable_json
+from jettison.base.span import Source
 from jettison.record.model import Warned
 from jettison.store.store import Store
-from jettison.syntax.nodes import Dockerfile
 
 _events = msgspec.json.Decoder(tuple[Warned, ...])
 
 
 def warnings_of(
-    dockerfile: Dockerfile, request: BuildRequest, ignore: tuple[str, ...], images: Images, store: Store
+    source: Source, request: BuildRequest, ignore: tuple[str, ...], images: Images, store: Store
 ) -> tuple[Warned, ...]:
     """What is to be told of a Dockerfile. Raises DockerfileError where `error=true` makes errors of it."""
     key = canonical_digest(
         (
             "checks",
             __version__,
-            dockerfile.source,
+            source,
             request.target,
             request.platforms,
             given_args(request),
@@ -40,13 +40,15 @@ def warnings_of(
     known = store.answers.get(key)
     if known is not None:
         return _events.decode(known)
-    found = _ask(dockerfile, request, ignore, images)
+    found = _ask(source, request, ignore, images)
     store.answers.put(key, readable_json(found))
     return found
 
 
-def _ask(dockerfile: Dockerfile, request: BuildRequest, ignore: tuple[str, ...], images: Images) -> tuple[Warned, ...]:
+def _ask(source: Source, request: BuildRequest, ignore: tuple[str, ...], images: Images) -> tuple[Warned, ...]:
     from jettison.app.check import as_event, lint_warnings
+    from jettison.syntax.parse import parse_dockerfile
 
+    dockerfile = parse_dockerfile(source)
     findings = lint_warnings(dockerfile, request, ignore=ignore, lookup=images.config_of)
     return tuple(as_event(dockerfile, finding) for finding in findings)

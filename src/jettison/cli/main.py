@@ -25,7 +25,7 @@ COMMANDS = {
 }
 INTERRUPTED = 130
 _READER_GONE = 141
-_GC_THRESHOLDS = (20_000, 20, 50)  # what starts up makes many objects, and hardly any garbage
+_GC_THRESHOLDS = (100_000, 20, 50)  # what starts up makes many objects, and hardly any garbage
 
 
 def main(argv: list[str] | None = None) -> int:
