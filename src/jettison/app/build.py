@@ -140,7 +140,8 @@ class _Build:
         several = is_multiple(self._request, wanted)
         stamps = self._secrets.stamps(store.salt)
         options = [lower_options(self._request, platform, several, stamps) for platform in wanted]
-        plans = [planned(source, each, self._images.resolve, store.answers) for each in options]
+        begin = self._session.keeper  # a step of a new plan has no result, most likely
+        plans = [planned(source, each, self._images.resolve, store.answers, begin) for each in options]
         for plan in plans:
             check_entitlements(self._request, plan)
         found = warnings_of(source, self._request, contexts.main.ignore, self._images, store)
@@ -169,7 +170,7 @@ class _Build:
                 *self._plans,
                 cache=caches.results,
                 inputs=inputs,
-                executor=LateExecutor(lambda: self._executor(binder(), inputs)),
+                executor=LateExecutor(self._session.keeper, lambda: self._executor(binder(), inputs)),
                 emit=emit,
                 cancel=self._session.cancel or _Never(),
                 jobs=self._request.jobs or default_jobs(),

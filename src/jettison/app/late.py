@@ -17,13 +17,15 @@ class LateExecutor:
 
     _executor: Executor
 
-    def __init__(self, make: Callable[[], Executor]) -> None:
+    def __init__(self, start: Callable[[], object], make: Callable[[], Executor]) -> None:
+        """`start` starts the keeper."""
+        self._start = start
         self._make = make
 
     def prepare(self) -> None:
-        """Make it, then start the keeper: its copy of this process has the modules, too."""
+        """Start the keeper, which takes longest, then make the executor beside it."""
+        self._start()
         self._executor = self._make()
-        self._executor.prepare()
 
     def execute(self, step: Step, inputs: tuple[Result | None, ...], emit: Emit, cancel: Cancel) -> tuple[str, ...]:
         """Run the step; the layers that it added. See `solve.ports.Executor.execute`."""

@@ -50,8 +50,17 @@ class _Remembered(msgspec.Struct, frozen=True, array_like=True):
     sources: tuple[Source, ...]
 
 
-def planned(source: Source, options: LowerOptions, resolve: Resolve, answers: Answers) -> Plan:
-    """The plan of the Dockerfile `source`. What `resolve` answers is asked every time. Raises what lowering does."""
+def planned(
+    source: Source,
+    options: LowerOptions,
+    resolve: Resolve,
+    answers: Answers,
+    on_new: Callable[[], object] | None = None,
+) -> Plan:
+    """The plan of the Dockerfile `source`. What `resolve` answers is asked every time. Raises what lowering does.
+
+    `on_new` is called for a plan that was not known and has steps: some will have to be done, most likely.
+    """
     answered = _Answered(resolve)
     key = canonical_digest(("plan", __version__, source, options))
     remembered = _decoded(answers.get(key))
@@ -64,6 +73,8 @@ def planned(source: Source, options: LowerOptions, resolve: Resolve, answers: An
     data = _encoded(plan, source, answered)
     if data:
         answers.put(key, data)
+    if on_new is not None and any(step.inputs for step in plan.steps):
+        on_new()
     return plan
 
 

@@ -78,12 +78,24 @@ class Session:
         """The keeper, started when first asked for. Raises HostError where no isolation tier works."""
         with self._lock:
             if self._keeper is None:
-                from jettison.app.bound import begin
-                from jettison.sandbox.client import Keeper
-
-                begin(self.store)
-                self._keeper = Keeper.start(self.store.root, self._isolation)
+                self._keeper = self._started()
             return self._keeper
+
+    def _started(self) -> Keeper:
+        """A keeper. It is the first thing that there is, since it takes longest: the rest is imported beside it."""
+        if self._isolation is not None:
+            from jettison.sandbox.client import check_isolation
+
+            check_isolation(self._isolation)
+        from jettison.sandbox import birth
+
+        pid, control = birth.begin(self.store.root, self._isolation)
+        from jettison.app import bound
+        from jettison.sandbox.client import Keeper
+
+        keeper = Keeper(pid, control, self.store.root)
+        bound.begin(self.store)
+        return keeper
 
     def remove(self, paths: tuple[str, ...]) -> None:
         """Remove paths of the store, whatever owns them. Raises HostError, Cancelled."""

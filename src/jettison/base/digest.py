@@ -31,8 +31,13 @@ def digest_of(data: bytes) -> str:
     return f"sha256:{made.hexdigest()}"
 
 
-def running(data: bytes | memoryview = b"") -> hashlib._Hash:
-    """A sha256 that goes on from `data`: hashlib's, which is fast on large data and takes time to load."""
+def running(data: bytes | memoryview = b"", *, expected_bytes: int = SMALL_BYTES) -> hashlib._Hash:
+    """A sha256 that goes on from `data`: hashlib's, which is fast on large data and takes time to load; Python's own
+    where little is expected.
+    """
+    if expected_bytes < SMALL_BYTES and _small is not None:
+        small: hashlib._Hash = _small(data)
+        return small
     import hashlib
 
     return hashlib.sha256(data)

@@ -7,14 +7,17 @@ in the tests hold it: nothing else may call the compressors.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import queue
 import threading
 from collections.abc import Callable
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
+from jettison.base.digest import running
 from jettison.base.errors import UsageError
+
+if TYPE_CHECKING:
+    import hashlib
 
 PIECE_BYTES = 1 << 20
 GZIP, ZSTD, UNCOMPRESSED = "gzip", "zstd", "uncompressed"
@@ -101,8 +104,8 @@ class _Output:
     def __init__(self, coder: Coder, file: IO[bytes] | None) -> None:
         self.coder = coder
         self.file = file
-        self.tar = hashlib.sha256()
-        self.blob = hashlib.sha256(coder.head)
+        self.tar: hashlib._Hash | None = None  # made with the first piece, which is small when it is the only one
+        self.blob: hashlib._Hash | None = None
         self.tar_bytes = 0
         self.size_bytes = len(coder.head)
         self.crc = 0
@@ -111,6 +114,9 @@ class _Output:
 
     def take(self, plain: Any, packed: Callable[[], bytes]) -> None:
         """One piece; `packed` gives its compressed form, and may wait for it."""
+        if self.tar is None:
+            self.tar = running(expected_bytes=len(plain))
+            self.blob = running(self.coder.head, expected_bytes=len(plain))
         self.tar.update(plain)
         self.tar_bytes += len(plain)
         if self.file is None:
@@ -123,12 +129,13 @@ class _Output:
         self._write(packed())
 
     def _write(self, data: bytes) -> None:
-        assert self.file is not None  # noqa: S101 - take() returned before
+        assert self.file is not None and self.blob is not None  # noqa: S101, PT018 - take() came before
         self.blob.update(data)
         self.size_bytes += len(data)
         self.file.write(data)
 
     def finish(self) -> Pressed:
+        assert self.tar is not None and self.blob is not None  # noqa: S101, PT018 - even an empty tar has an end
         diff_id = "sha256:" + self.tar.hexdigest()
         if self.file is None:
             return Pressed(diff_id, self.tar_bytes, "", 0)

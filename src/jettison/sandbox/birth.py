@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from jettison.base import program
+from jettison.base import errors, program
+
+if TYPE_CHECKING:
+    import socket
 
 _CONTROL = 3
 # Held back until the keeper ignores them: ^C is the driver's to answer.
@@ -25,10 +28,21 @@ _BOOT = (
 )
 
 
-def begin(control: int, store_root: str, isolation: str) -> int:
-    """Start a keeper that hears its driver at the socket `control`; its pid. Raises OSError."""
-    words = (str(_CONTROL), str(os.getpid()), os.path.realpath(store_root), isolation)
-    return _copy(control, words) if _may_copy() else _spawn(control, words)
+def begin(store_root: str, isolation: str | None) -> tuple[int, socket.socket]:
+    """Start a keeper; its pid, and the socket where it hears. See `client.Keeper.start`, which is what to use; this is
+    for those who have no time to import what speaks with it.
+    """
+    import socket
+
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    words = (str(_CONTROL), str(os.getpid()), os.path.realpath(store_root), isolation or "")
+    try:
+        with theirs:
+            control = theirs.fileno()
+            return (_copy(control, words) if _may_copy() else _spawn(control, words)), ours
+    except OSError as error:
+        ours.close()
+        raise errors.HostError(f"the keeper process cannot be started: {error.strerror}") from error
 
 
 def _may_copy() -> bool:

@@ -52,19 +52,10 @@ class Keeper:
         `isolation` forces a tier by name. Where none works, every `ask` raises HostError and says why. Raises
         UsageError for an unknown tier, HostError where no process can be started.
         """
-        import socket
-
         from jettison.sandbox.birth import begin
 
         check_isolation(isolation)
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        try:
-            with theirs:
-                pid = begin(theirs.fileno(), store_root, isolation or "")
-        except OSError as error:
-            ours.close()
-            raise errors.HostError(f"the keeper process cannot be started: {error.strerror}") from error
-        return cls(pid, ours, store_root)
+        return cls(*begin(store_root, isolation), store_root)
 
     @property
     def tier(self) -> Tier:

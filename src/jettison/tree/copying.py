@@ -37,7 +37,7 @@ def copy_summed(source: int, target: int, expected: int) -> tuple[int, str]:
         source, target = target, NOWHERE
         os.lseek(source, 0, os.SEEK_SET)
     data = os.read(source, _SMALL_BYTES)
-    summed, total = running(data), len(data)
+    summed, total = running(data, expected_bytes=expected), len(data)
     _write(target, data)
     while total != expected or len(data) == _SMALL_BYTES:
         data = os.read(source, _SMALL_BYTES)
@@ -55,7 +55,7 @@ def copy_through(source: int, target: int, expected: int, outlet: Outlet, digest
         source, target = target, NOWHERE
         os.lseek(source, 0, os.SEEK_SET)
     outlet.begin(expected)
-    summed = None if digest else running()
+    summed = None if digest else running(expected_bytes=expected)
     total = 0
     while True:
         room = outlet.room()

@@ -21,6 +21,7 @@ _MAGIC = b"JTSM1"
 _PLAIN, _ESCAPED = b"\0", b"\1"
 _HEADER_BYTES = len(_MAGIC) + 1 + 32
 _ROWS_AT_ONCE = 1024
+_ROW_BYTES = 200  # most likely
 _TYPES = frozenset((FILE, DIR, SYMLINK, CHAR, BLOCK, FIFO, DELETED))
 
 IdMap = tuple[tuple[int, int, int], ...]
@@ -92,7 +93,7 @@ def write_rows(snapshot: str, rows: Iterable[Row]) -> list[Row]:
 def _write_manifest(file: IO[bytes], flag: bytes, rows: list[Row]) -> None:
     """The whole file, of which little is in memory at a time; its sum stands before what it is of."""
     body = _array_header(len(rows))
-    summed = running(body)
+    summed = running(body, expected_bytes=len(rows) * _ROW_BYTES)
     file.seek(_HEADER_BYTES)
     file.write(body)
     for start in range(0, len(rows), _ROWS_AT_ONCE):
@@ -118,7 +119,7 @@ def read_rows(snapshot: str) -> list[Row]:
     flag = bytes(data[len(_MAGIC) : len(_MAGIC) + 1])
     if data[: len(_MAGIC)] != _MAGIC or flag not in (_PLAIN, _ESCAPED):
         raise _damaged(path, f"{path} is no manifest")
-    if running(body).digest() != data[len(_MAGIC) + 1 : _HEADER_BYTES]:
+    if running(body, expected_bytes=len(body)).digest() != data[len(_MAGIC) + 1 : _HEADER_BYTES]:
         raise _damaged(path, f"{path} is not what was written")
     try:
         rows = _rows_decoder.decode(body)
