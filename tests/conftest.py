@@ -1,14 +1,33 @@
 """What all tests share: the switch that writes golden files, and what is left out for an ordinary user."""
 
+import getpass
+import glob
 import os
+import shutil
+import subprocess
+import tempfile
 
 import pytest
 
 from golden import Golden
 
+KEPT_RUNS = 2  # beside the one that begins: pytest keeps three
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write tests/goldens instead of comparing with it")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """An ordinary user's stores have files of subordinate ids, which pytest cannot remove when it takes the folders of
+    old runs away: done here, as their root.
+    """
+    if os.getuid() == 0 or hasattr(session.config, "workerinput") or shutil.which("unshare") is None:
+        return
+    runs = glob.glob(os.path.join(tempfile.gettempdir(), f"pytest-of-{getpass.getuser()}", "*-*"))
+    old = sorted((run for run in runs if not os.path.islink(run)), key=os.path.getmtime)[:-KEPT_RUNS]
+    if old:
+        subprocess.run(["unshare", "--map-auto", "--map-root-user", "rm", "-rf", *old], check=False)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

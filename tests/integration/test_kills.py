@@ -87,6 +87,16 @@ def what_it_started(process: subprocess.Popen[bytes], project: Project) -> set[i
     return set(processes(project)) - {process.pid}
 
 
+def kill(pids: set[int]) -> None:
+    """All at one moment: they stand still first. Else a step might lose a part of its own command (`$(seq 40)`), take
+    that for the part's end, and be done, with another result, before its turn comes.
+    """
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+
 @pytest.mark.parametrize("seed", range(KILLS))
 def test_a_build_killed_at_any_moment(seed: int, whole: Whole, tmp_path: object) -> None:
     dice = random.Random(seed)
@@ -103,9 +113,7 @@ def test_a_build_killed_at_any_moment(seed: int, whole: Whole, tmp_path: object)
     try:
         process.wait(dice.uniform(0, whole.seconds))
     except subprocess.TimeoutExpired:
-        for pid in dice.choice([itself, itself, all_of_it, what_it_started])(process, project):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        kill(dice.choice([itself, itself, all_of_it, what_it_started])(process, project))
     process.wait()
     assert digest(project) == whole.digest
     assert_nothing_is_left(project)
