@@ -24,8 +24,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """
     if os.getuid() == 0 or hasattr(session.config, "workerinput") or shutil.which("unshare") is None:
         return
-    runs = glob.glob(os.path.join(tempfile.gettempdir(), f"pytest-of-{getpass.getuser()}", "*-*"))
-    old = sorted((run for run in runs if not os.path.islink(run)), key=os.path.getmtime)[:-KEPT_RUNS]
+    folder = os.path.join(tempfile.gettempdir(), f"pytest-of-{getpass.getuser()}")
+    runs = [run for run in glob.glob(f"{folder}/pytest-*") if not os.path.islink(run)]
+    old = [*glob.glob(f"{folder}/garbage-*"), *sorted(runs, key=os.path.getmtime)[:-KEPT_RUNS]]
     if old:
         subprocess.run(["unshare", "--map-auto", "--map-root-user", "rm", "-rf", *old], check=False)
 
