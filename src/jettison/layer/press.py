@@ -26,8 +26,8 @@ _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # deflate, no flags,
 
 
 class Coder:
-    """One way to compress: a head; a piece at a time (whether it is the last); and what goes on summing, where there is
-    a tail of the sum and length.
+    """One way to compress: a head; a piece at a time (whether it is the last); and, where there is a tail of a checksum
+    and the length, what goes on with the checksum.
     """
 
     def __init__(
@@ -35,12 +35,12 @@ class Coder:
         name: str,
         head: bytes = b"",
         piece: Callable[[Any, bool], bytes] | None = None,
-        sum: Callable[[Any, int], int] | None = None,  # noqa: A002 - what it is
+        crc: Callable[[Any, int], int] | None = None,
     ) -> None:
         self.name = name
         self.head = head
         self.piece = piece
-        self.sum = sum
+        self.crc = crc
 
 
 def _gzip() -> Coder:
@@ -124,8 +124,8 @@ class _Output:
         if self.coder.piece is None:
             self.file.write(plain)
             return
-        if self.coder.sum is not None:
-            self.crc = self.coder.sum(plain, self.crc)
+        if self.coder.crc is not None:
+            self.crc = self.coder.crc(plain, self.crc)
         self._write(packed())
 
     def _write(self, data: bytes) -> None:
@@ -141,7 +141,7 @@ class _Output:
             return Pressed(diff_id, self.tar_bytes, "", 0)
         if self.coder.piece is None:
             return Pressed(diff_id, self.tar_bytes, diff_id, self.tar_bytes)
-        if self.coder.sum is not None:
+        if self.coder.crc is not None:
             self._write(self.crc.to_bytes(4, "little") + (self.tar_bytes & 0xFFFFFFFF).to_bytes(4, "little"))
         return Pressed(diff_id, self.tar_bytes, "sha256:" + self.blob.hexdigest(), self.size_bytes)
 
