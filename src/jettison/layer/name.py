@@ -4,11 +4,11 @@ from __future__ import annotations
 
 
 def compressor_name(compression: str) -> str:
-    """As in `isal 1.9.1 level 1`; "" where nothing is compressed. Another name may mean other bytes."""
+    """As in `isal 1.9.1 level 1 lead 8`; "" where nothing is compressed. Another name may mean other bytes."""
     if compression == "gzip":
         import isal
 
-        return f"isal {isal.__version__} level 1"
+        return f"isal {isal.__version__} level 1 lead 8"
     if compression == "zstd":
         from jettison.layer.zstd import zstd_version
 
