@@ -7,8 +7,8 @@ in the tests hold it: nothing else may call the compressors.
 
 from __future__ import annotations
 
+import mmap
 import os
-import queue
 import threading
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from jettison.base.errors import UsageError
 
 if TYPE_CHECKING:
     import hashlib
+    import queue
 
 PIECE_BYTES = 1 << 20
 GZIP, ZSTD, UNCOMPRESSED = "gzip", "zstd", "uncompressed"
@@ -174,6 +175,8 @@ class _Line:
     """The threads: some that compress, one that sums and writes in order. At most `depth` pieces are under way."""
 
     def __init__(self, output: _Output, workers: int) -> None:
+        import queue  # most layers are one piece
+
         self.output = output
         self.compress = output.coder.piece if output.file is not None else None
         self.todo: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -234,10 +237,10 @@ class Press:
         self._output = _Output(coder_of(compression), file)
         self._workers = workers or min(os.cpu_count() or 1, 8)
         self._line: _Line | None = None
-        self._new()
+        self._begin(mmap.mmap(-1, PIECE_BYTES))  # most layers are small: of this is only made what is written to
 
-    def _new(self) -> None:
-        self._piece = memoryview(bytearray(PIECE_BYTES))  # zeroed: padding is written by moving on
+    def _begin(self, zeroed: mmap.mmap | bytearray) -> None:
+        self._piece = memoryview(zeroed)  # padding is written by moving on
         self._at = 0
 
     def write(self, data: bytes | memoryview) -> None:
@@ -278,7 +281,7 @@ class Press:
             if self._line is None:
                 self._line = _Line(self._output, self._workers)
             self._line.put(self._piece, last=False)
-            self._new()
+            self._begin(bytearray(PIECE_BYTES))
         return PIECE_BYTES - self._at
 
     def finish(self) -> Pressed:

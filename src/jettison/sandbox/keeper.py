@@ -26,7 +26,7 @@ from jettison.sandbox.tier import Tier
 _MAX_FDS = 5  # the reply socket, three standard streams, a pipe of signals
 _UNPLACED = "unplaced"  # the client's word
 _STOP_SECONDS = 10.0
-_IDLE_MS = 30  # of a keeper that has nothing to do but wait for its children
+_IDLE_MS = 300  # of a keeper that has nothing to do but wait: what little there is in a short build is its steps'
 _GC_THRESHOLDS = (50_000, 20, 100)  # a child handles many values, and makes hardly any garbage in circles
 
 

@@ -70,7 +70,7 @@ def _hash(fd: int) -> str:
     data = os.read(fd, _PIECE_BYTES)
     if not data:
         return EMPTY_SHA256
-    summed = running(data)
+    summed = running(data, expected_bytes=len(data))
     while data := os.read(fd, _PIECE_BYTES):
         summed.update(data)
     return "sha256:" + summed.hexdigest()

@@ -127,6 +127,7 @@ def _root(inputs: Sequence[View]) -> str | None:
 
 
 def _remove(path: str) -> None:
-    import shutil
+    if os.path.lexists(path):
+        import shutil  # takes longer than a small copy
 
-    shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(path, ignore_errors=True)

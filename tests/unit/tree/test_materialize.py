@@ -1,6 +1,8 @@
 """Snapshots on the disk: where bytes are linked and where copied, several processes, and what goes wrong midway."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 from trees import DISK, check_disk, directory, shown, snapshot, usual
@@ -224,3 +226,28 @@ def test_what_a_disk_cannot_hold_is_in_the_manifest_alone(tmp_path):
     assert os.listxattr(at) == []
     DISK.create(str(tmp_path / "n"), Row("n", CHAR, 0o666, device=(1, 3)))
     assert os.path.lexists(tmp_path / "n")
+
+
+SMALL = """
+import sys
+from jettison.layer.pack import taped
+from jettison.planning.ops import CopyOp, CopySource
+from jettison.tree.content import input_digest
+from jettison.tree.disk import Disk
+from jettison.tree.manifest import Head
+from jettison.tree.view import DirectoryView
+from jettison.tree.write import copy_step
+op = CopyOp(sources=(CopySource(1, "/"),), dest="/", dest_is_dir=True)
+view = DirectoryView(sys.argv[1])
+input_digest(op, 1, view)
+with taped("") as taping:
+    copy_step(op, (), [view], sys.argv[2], disk=Disk("trusted"), head=Head(), unarchive=None, tape=taping.tape)
+print(*sys.modules)
+"""
+
+
+def test_a_small_copy_imports_nothing_that_takes_longer_than_it_does(tmp_path):
+    root = directory(tmp_path / "context", {"a.txt": "644 0:0 alpha", "d/b.txt": "644 0:0 beta"})
+    words = [sys.executable, "-c", SMALL, root, str(tmp_path / "out")]
+    found = subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()
+    assert {"_hashlib", "pickle", "queue", "shutil"}.isdisjoint(found)
