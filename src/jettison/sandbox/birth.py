@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 from jettison.base import errors, program
 
 if TYPE_CHECKING:
-    import socket
+    from jettison.sandbox.sockets import Socket
 
 _CONTROL = 3
 # Held back until the keeper ignores them: ^C is the driver's to answer.
@@ -28,13 +28,13 @@ _BOOT = (
 )
 
 
-def begin(store_root: str, isolation: str | None) -> tuple[int, socket.socket]:
+def begin(store_root: str, isolation: str | None) -> tuple[int, Socket]:
     """Start a keeper; its pid, and the socket where it hears. See `client.Keeper.start`, which is what to use; this is
     for those who have no time to import what speaks with it.
     """
-    import socket
+    from jettison.sandbox.sockets import SOCK_SEQPACKET, pair
 
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours, theirs = pair(SOCK_SEQPACKET)
     words = (str(_CONTROL), str(os.getpid()), os.path.realpath(store_root), isolation or "")
     try:
         with theirs:

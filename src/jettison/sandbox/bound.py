@@ -5,14 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
-import socket
 import stat
 from collections.abc import Callable, Sequence
 
 import msgspec
 
 from jettison.base.errors import InputError
-from jettison.sandbox import agent, mount, spec, syscalls
+from jettison.sandbox import mount, spec, syscalls
 from jettison.sandbox.mountpoints import Mountpoints
 from jettison.sandbox.storage import remove_tree
 from jettison.sandbox.syscalls import MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY
@@ -102,9 +101,11 @@ class OnDisk:
         os.rename(made, bound.directory)
 
     def _listen(self, bound: spec.BoundSocket) -> spec.BoundSocket:
+        from jettison.sandbox import agent  # few steps have one
+
         directory = self._new("agent")
         os.mkdir(directory, 0o755)
-        listener: socket.socket = agent.listen(directory, bound.uid, bound.gid, bound.mode)
+        listener = agent.listen(directory, bound.uid, bound.gid, bound.mode)
         with listener:
             self._helpers.append(agent.pass_on(listener, bound.path))
         return msgspec.structs.replace(bound, path=f"{directory}/socket")

@@ -17,7 +17,7 @@ from jettison.sandbox.frames import Reader, send
 from jettison.sandbox.tier import Tier, TierReport
 
 if TYPE_CHECKING:
-    import socket
+    from jettison.sandbox.sockets import Socket
 
 OnFrame = Callable[[spec.AnyFrame], None]
 UNPLACED = "unplaced"  # as `isolation`: enter no tier; such a keeper only answers ExamineRequest
@@ -36,14 +36,14 @@ class Cancel(Protocol):
 class Keeper:
     """One keeper process. `ask` may be called from any number of threads at once."""
 
-    def __init__(self, pid: int, control: socket.socket, store_root: str) -> None:
+    def __init__(self, pid: int, control: Socket, store_root: str) -> None:
         self._pid = pid
         self._store_root = store_root
         self._control = control
         self._closed = False
         self._lock = threading.Lock()
         self._placed: spec.AnyReply | None = None
-        self._free: list[socket.socket] = []  # to children that wait for another request
+        self._free: list[Socket] = []  # to children that wait for another request
 
     @classmethod
     def start(cls, store_root: str, isolation: str | None = None) -> Keeper:
@@ -142,7 +142,7 @@ class Keeper:
         error.subject = failed.subject
         return error
 
-    def _waiting(self) -> socket.socket | None:
+    def _waiting(self) -> Socket | None:
         """A socket to a child of the keeper that waits, if there is one."""
         while True:
             try:
@@ -153,11 +153,11 @@ class Keeper:
                 return waiting
             waiting.close()  # unasked: it has ended
 
-    def _new(self, fds: tuple[int, ...]) -> socket.socket:
+    def _new(self, fds: tuple[int, ...]) -> Socket:
         """A socket to a new child of the keeper, who gets `fds`."""
-        import socket
+        from jettison.sandbox.sockets import pair
 
-        ours, theirs = socket.socketpair()
+        ours, theirs = pair()
         with theirs:
             try:
                 self._submit(theirs, fds)
@@ -166,23 +166,23 @@ class Keeper:
                 raise
         return ours
 
-    def _let_go(self, ours: socket.socket, *, free: bool) -> None:
+    def _let_go(self, ours: Socket, *, free: bool) -> None:
         """Be done with a request. `free`: who did it waits for another."""
         if free and not self._closed and len(self._free) < _MOST_FREE:
             self._free.append(ours)
         else:
             ours.close()
 
-    def _submit(self, reply: socket.socket, fds: tuple[int, ...]) -> None:
-        import socket
+    def _submit(self, reply: Socket, fds: tuple[int, ...]) -> None:
+        from jettison.sandbox.sockets import send_fds
 
         try:
-            socket.send_fds(self._control, [b"?"], [reply.fileno(), *fds])
+            send_fds(self._control, b"?", [reply.fileno(), *fds])
         except OSError as error:
             raise errors.HostError("the keeper process has ended") from error
 
     def _await(
-        self, ours: socket.socket, on_frame: OnFrame | None, cancel: Cancel | None
+        self, ours: Socket, on_frame: OnFrame | None, cancel: Cancel | None
     ) -> tuple[spec.AnyReply | None, bool]:
         """The last reply, after the worker said that it is free, or closed its end; None when it ended without one.
         And whether it is free.
@@ -236,7 +236,7 @@ def _deliver(frame: spec.AnyFrame, on_frame: OnFrame) -> None:
         start = end
 
 
-def _waiter(ours: socket.socket, cancel: Cancel | None) -> Callable[[], bool]:
+def _waiter(ours: Socket, cancel: Cancel | None) -> Callable[[], bool]:
     """A function that waits until the worker said something, or 100 ms, or `cancel` is heard; True for the first."""
     import select
 
@@ -253,7 +253,7 @@ def _waiter(ours: socket.socket, cancel: Cancel | None) -> Callable[[], bool]:
     return lambda: any(fd == number for fd, _ in poll.poll(timeout))
 
 
-def _says_something(ours: socket.socket) -> bool:
+def _says_something(ours: Socket) -> bool:
     """Whether there is something to read, or the end."""
     import select
 
@@ -262,12 +262,12 @@ def _says_something(ours: socket.socket) -> bool:
     return bool(poll.poll(0))
 
 
-def _end(ours: socket.socket) -> None:
+def _end(ours: Socket) -> None:
     """Have the request ended: the keeper hears that we hung up, and closes its end when all of it is gone."""
-    import socket
+    from jettison.sandbox.sockets import SHUT_WR
 
     try:
-        ours.shutdown(socket.SHUT_WR)
+        ours.shutdown(SHUT_WR)
         while ours.recv(1 << 16):
             pass
     except OSError:

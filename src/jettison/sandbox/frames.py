@@ -7,10 +7,12 @@ escapes keep lone surrogates, and says so by the length's highest bit.
 from __future__ import annotations
 
 import functools
-import socket
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
+
+if TYPE_CHECKING:
+    from _socket import socket
 
 T = TypeVar("T")
 MAX_FRAME_BYTES = 256 * 1024 * 1024  # a request carries scripts and secrets, never file contents
@@ -32,7 +34,7 @@ def encode(value: msgspec.Struct) -> bytes:
     return (len(body) | flag).to_bytes(4, "big") + body
 
 
-def send(sock: socket.socket, *values: msgspec.Struct) -> None:
+def send(sock: socket, *values: msgspec.Struct) -> None:
     """Write a frame for each value, all at once, waiting for the other end as long as it takes."""
     sock.sendall(b"".join(map(encode, values)))
 
@@ -46,7 +48,7 @@ def decoder(kind: Any) -> msgspec.msgpack.Decoder[Any]:
 class Reader(Generic[T]):
     """Frames out of a socket, one after the other. `kind` is the type (or union) that they hold."""
 
-    def __init__(self, sock: socket.socket, kind: Any) -> None:
+    def __init__(self, sock: socket, kind: Any) -> None:
         self._sock = sock
         self._kind = kind
         self._decoder: msgspec.msgpack.Decoder[T] = decoder(kind)

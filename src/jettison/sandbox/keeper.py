@@ -10,7 +10,6 @@ import gc
 import os
 import select
 import signal
-import socket
 import time
 from collections.abc import Callable, Collection
 from typing import NoReturn
@@ -21,6 +20,7 @@ from jettison.base.errors import HostError, InternalError, JettisonError
 from jettison.sandbox import mount, probe, processes, remembered, spec, syscalls, userns
 from jettison.sandbox.desk import failure
 from jettison.sandbox.frames import decoder, encode
+from jettison.sandbox.sockets import Socket, recv_fds
 from jettison.sandbox.tier import Tier
 
 _MAX_FDS = 5  # the reply socket, three standard streams, a pipe of signals
@@ -40,7 +40,7 @@ def main(control_fd: str, driver: str, store_root: str, isolation: str) -> None:
     os.set_inheritable(int(control_fd), False)
     os.umask(0o022)
     os.chdir("/")
-    control = socket.socket(fileno=int(control_fd))
+    control = Socket(fileno=int(control_fd))
     driver_fd = _driver(int(driver))
     chosen = None if isolation == _UNPLACED else _choosing(store_root, isolation or None)
     from jettison.sandbox import serve  # while the tier is being chosen
@@ -117,7 +117,7 @@ def _entered(tier: Tier) -> Tier | spec.Failed:
     return tier
 
 
-def _be_first(control: socket.socket) -> None:
+def _be_first(control: Socket) -> None:
     """Go on as the first process of a pid namespace; the process that was spawned waits for it and ends as it does."""
     try:
         syscalls.unshare(syscalls.CLONE_NEWPID)
@@ -134,7 +134,7 @@ def _be_first(control: socket.socket) -> None:
     os._exit(status if status >= 0 else 1)
 
 
-def _announce(control: socket.socket, state: Tier | spec.Failed) -> None:
+def _announce(control: Socket, state: Tier | spec.Failed) -> None:
     """Tell the driver the tier, so that it need not ask."""
     try:
         control.send(encode(state if isinstance(state, spec.Failed) else spec.Placed(tier=state)))
@@ -158,14 +158,14 @@ class _Child(msgspec.Struct):
 
     pid: int
     pidfd: int
-    reply: socket.socket
+    reply: Socket
     stopping: bool = False
 
 
 class Loop:
     """Takes requests, starts children, ends those whose asker hung up. `state`: the tier, or why there is none."""
 
-    def __init__(self, control: socket.socket, driver_fd: int | None, state: Tier | spec.Failed | None) -> None:
+    def __init__(self, control: Socket, driver_fd: int | None, state: Tier | spec.Failed | None) -> None:
         self._control = control
         self._driver_fd = driver_fd
         self._state = state
@@ -196,7 +196,7 @@ class Loop:
     def _take(self) -> bool:
         """Take one request and fork its child; False when the driver closed the socket."""
         try:
-            data, fds, _, _ = socket.recv_fds(self._control, 1, _MAX_FDS)
+            data, fds = recv_fds(self._control, 1, _MAX_FDS)
         except ConnectionResetError:
             return False
         if not data:
@@ -205,8 +205,8 @@ class Loop:
             _warm_up()
             return True
         for fd in fds:
-            os.set_inheritable(fd, False)  # received descriptors are; and recv_fds of 3.11 drops its flags
-        reply = socket.socket(fileno=fds[0])
+            os.set_inheritable(fd, False)
+        reply = Socket(fileno=fds[0])
         pid = os.fork()
         if pid == 0:
             self._be_child(reply, tuple(fds[1:]))
@@ -215,7 +215,7 @@ class Loop:
         self._adopt(_Child(pid, os.pidfd_open(pid), reply))
         return True
 
-    def _be_child(self, reply: socket.socket, fds: tuple[int, ...]) -> NoReturn:
+    def _be_child(self, reply: Socket, fds: tuple[int, ...]) -> NoReturn:
         """In the child: let go of what is the keeper's, serve, end."""
         from jettison.sandbox import serve
 

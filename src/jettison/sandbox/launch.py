@@ -10,7 +10,6 @@ import errno
 import os
 import select
 import signal
-import socket
 import stat
 from collections.abc import Iterator
 from typing import NoReturn
@@ -23,6 +22,7 @@ from jettison.sandbox.desk import failure, host_error
 from jettison.sandbox.frames import send
 from jettison.sandbox.mountpoints import Mountpoints
 from jettison.sandbox.processes import HANDLED
+from jettison.sandbox.sockets import Socket, pair, sethostname
 from jettison.sandbox.tier import Tier
 from jettison.tree.commit import LiveView, Made
 from jettison.tree.passwd import Identity, user_of
@@ -65,9 +65,9 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     parent: int
 
 
-def start(launch: Launch) -> tuple[int, socket.socket]:
+def start(launch: Launch) -> tuple[int, Socket]:
     """Fork the step's process; its pid, and where AnyStatus frames come from until exec."""
-    ours, theirs = socket.socketpair()
+    ours, theirs = pair()
     if launch.tier.fresh_proc:
         syscalls.unshare(syscalls.CLONE_NEWPID)  # of the child to come
     pid = os.fork()
@@ -81,7 +81,7 @@ def start(launch: Launch) -> tuple[int, socket.socket]:
     return pid, ours
 
 
-def _live(launch: Launch, status: socket.socket) -> NoReturn:
+def _live(launch: Launch, status: Socket) -> NoReturn:
     try:
         parent = 0 if launch.tier.fresh_proc else launch.parent
         syscalls.die_with_parent(parent)
@@ -102,7 +102,7 @@ def _live(launch: Launch, status: socket.socket) -> NoReturn:
         os._exit(1)
 
 
-def _become_step(launch: Launch, status: socket.socket, parent: int) -> None:
+def _become_step(launch: Launch, status: Socket, parent: int) -> None:
     request = launch.request
     points = Mountpoints()
     _make_root(launch, points)
@@ -127,7 +127,7 @@ def _make_root(launch: Launch, points: Mountpoints) -> None:
     request, tier = launch.request, launch.tier
     none = request.network == "none"
     mount.private_namespace(syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS | (syscalls.CLONE_NEWNET if none else 0))
-    socket.sethostname(request.hostname)
+    sethostname(request.hostname)
     if none:
         _loopback_up()
     root, stage, empty = staging(launch.mounts_at)
@@ -196,6 +196,7 @@ def _change_root(root: str) -> bool:
 
 def _loopback_up() -> None:
     import fcntl
+    import socket
     import struct
 
     request = struct.pack("16sH14x", b"lo", 0x1 | 0x40)  # IFF_UP, IFF_RUNNING
@@ -219,7 +220,7 @@ def _enter(cwd: str, who: Identity) -> None:
         raise InputError(f"the working directory {cwd} cannot be entered: {error.strerror}") from error
 
 
-def _be_init(status: socket.socket, signals: int | None) -> int:
+def _be_init(status: Socket, signals: int | None) -> int:
     """For a person at a terminal: a process of ours stays as the first one, so that ^C reaches the program.
 
     (The kernel keeps signals without a handler from a namespace's first process.) Returns in the program's process,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 
 from jettison.base.errors import HostError, InternalError
 from jettison.sandbox import launch, mount, processes, spec, syscalls
@@ -13,6 +12,7 @@ from jettison.sandbox.desk import Desk, Relayed
 from jettison.sandbox.files import flatten, head_of
 from jettison.sandbox.frames import Reader
 from jettison.sandbox.output import Pump
+from jettison.sandbox.sockets import Socket
 from jettison.sandbox.storage import remove_tree
 from jettison.sandbox.taping import taping
 from jettison.tree.commit import LiveView, Made, commit, is_untouched, remove_mountpoints
@@ -111,7 +111,7 @@ class _Step:
         return code if code >= 0 else 128 - code, made
 
     @staticmethod
-    def _setup(status: socket.socket) -> tuple[tuple[Made, ...], launch.Refused | None]:
+    def _setup(status: Socket) -> tuple[tuple[Made, ...], launch.Refused | None]:
         """Hear what the process says until exec."""
         made: tuple[Made, ...] = ()
         ready, refused = False, None

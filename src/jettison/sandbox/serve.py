@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import threading
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -19,6 +18,7 @@ from jettison.sandbox.desk import Desk, Stopped, failure
 from jettison.sandbox.files import FILE_WORK
 from jettison.sandbox.frames import Reader, decoder, send
 from jettison.sandbox.run import run
+from jettison.sandbox.sockets import Socket
 from jettison.sandbox.tier import ROOT, ROOTLESS, Tier
 
 # A tier is a value and the one who runs steps in it.
@@ -39,7 +39,7 @@ def warm_up() -> None:
     import jettison.sandbox.archives  # noqa: F401 - what a child finds imported, it need not import
 
 
-def serve(reply: socket.socket, fds: tuple[int, ...], state: Tier | spec.Failed | None) -> None:
+def serve(reply: Socket, fds: tuple[int, ...], state: Tier | spec.Failed | None) -> None:
     """Read the request that waits at `reply`, do it, answer, until the asker has no more of them.
 
     At each answer all that was started for it has ended.
