@@ -59,7 +59,8 @@ def planned(
 ) -> Plan:
     """The plan of the Dockerfile `source`. What `resolve` answers is asked every time. Raises what lowering does.
 
-    `on_new` is called for a plan that was not known and has steps: some will have to be done, most likely.
+    `on_new` is called, once or twice, for a plan that was not known and has steps: some will have to be done, most
+    likely. The first time is before any image is asked for, which may take a while.
     """
     answered = _Answered(resolve)
     key = canonical_digest(("plan", __version__, source, options))
@@ -67,13 +68,17 @@ def planned(
     if remembered is not None and _is_as_it_was(remembered, source, answered):
         return _with_places(remembered, source)
     from jettison.planning.lower import drive, lower
+    from jettison.syntax.nodes import Add, Copy, Run, Workdir
     from jettison.syntax.parse import parse_dockerfile
 
-    plan = drive(lower(parse_dockerfile(source), options), answered.resolve)
+    parsed = parse_dockerfile(source)
+    if on_new is not None and any(isinstance(each, Run | Copy | Add | Workdir) for each in parsed.instructions):
+        on_new()
+    plan = drive(lower(parsed, options), answered.resolve)
     data = _encoded(plan, source, answered)
     if data:
         answers.put(key, data)
-    if on_new is not None and any(step.inputs for step in plan.steps):
+    if on_new is not None and any(step.inputs for step in plan.steps):  # those of a base's triggers among them
         on_new()
     return plan
 

@@ -6,7 +6,7 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from jettison.base.errors import InternalError, JettisonError
+from jettison.base.errors import HostError, InternalError, JettisonError
 from jettison.planning.ops import GitOp
 from jettison.store.store import Store
 
@@ -113,8 +113,11 @@ class Session:
         return reply.sizes
 
     def tier(self) -> str:
-        """The name of the tier in use, "" while no keeper was needed."""
-        return self._keeper.tier.name if self._keeper is not None else ""
+        """The name of the tier in use, "" while no keeper was needed, or where none works and nobody asked for one."""
+        try:
+            return self._keeper.tier.name if self._keeper is not None else ""
+        except HostError:
+            return ""
 
     def registry(self) -> Registry:
         """The registry client, made when first asked for; urllib3 is imported by its first request."""

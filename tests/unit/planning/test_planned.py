@@ -138,3 +138,26 @@ def test_a_damaged_memory_costs_time_alone(data):
     assert plan_of(TEXT, kept) == plan
     assert plan_of(TEXT, kept) == plan
     assert kept.put_count == 2
+
+
+def told(text, kept):
+    """What happened, in order: an image was asked for, or the plan was said to be new."""
+    happened = []
+    world = World()
+
+    def resolve(need):
+        happened.append("image")
+        return world.resolve(need)
+
+    planned(Source("Dockerfile", text), LowerOptions(), resolve, kept, lambda: happened.append("new"))
+    return happened
+
+
+def test_a_new_plan_with_work_in_it_is_told_of_before_images_are_asked_for():
+    kept = Kept()
+    assert told("FROM busybox\nRUN true\n", kept)[:2] == ["new", "image"]
+    assert told("FROM busybox\nRUN true\n", kept) == ["image"]
+
+
+def test_a_new_plan_without_work_is_not_told_of():
+    assert told('FROM busybox\nCMD ["sh"]\n', Kept()) == ["image"]
