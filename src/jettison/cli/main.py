@@ -3,15 +3,17 @@
 Each command is a page in a file of its own: parse, call, print. Nothing is imported before it is chosen.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 
-TYPE_CHECKING = False  # typing comes later, when the collector has been told that there is hardly any garbage
+TYPE_CHECKING = (
+    False  # typing comes later: from the bundle, and when the collector knows that there is hardly any garbage
+)
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
+
+    from jettison.cli.bundle import Bundle
 
 COMMANDS = {
     "build": "build an image from a Dockerfile",
@@ -35,6 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     if argv is not None:
         return _run(argv)
+    bundle = _begin_bundle()
     import gc
 
     from jettison.base import program
@@ -42,7 +45,16 @@ def main(argv: list[str] | None = None) -> int:
     program.claim()
     gc.set_threshold(*_GC_THRESHOLDS)
     _open_streams()
-    return _leave(_run(sys.argv[1:]))
+    return _leave(_run(sys.argv[1:]), bundle)
+
+
+def _begin_bundle() -> "Bundle | None":
+    """Modules come from one file from here on. Not with `python -m`: its sys.path has the working directory."""
+    if __name__ == "__main__":
+        return None
+    from jettison.cli import bundle
+
+    return bundle.begin()
 
 
 def _open_streams() -> None:
@@ -57,13 +69,17 @@ def _open_streams() -> None:
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - as long as we live
 
 
-def _leave(code: int) -> NoReturn:
+def _leave(code: int, bundle: "Bundle | None") -> "NoReturn":
     """End the process at once: all that was begun has ended, and taking the interpreter apart costs 10 ms."""
     try:
         sys.stdout.flush()
         sys.stderr.flush()
     except OSError:  # whoever read it has gone
         code = code or _READER_GONE
+    if bundle is not None and bundle.lacks_some():
+        from jettison.cli.bundling import complete
+
+        complete(bundle)
     os._exit(code)
 
 
@@ -103,7 +119,7 @@ def _dispatch(args: list[str]) -> int:
     return _page(command)(rest)
 
 
-def _page(command: str) -> Callable[[list[str]], int]:
+def _page(command: str) -> "Callable[[list[str]], int]":
     """The `run(args) -> exit code` of a command's page."""
     from importlib import import_module
 
