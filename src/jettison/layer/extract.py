@@ -21,9 +21,11 @@ from jettison.tree.row import CHAR, DELETED, DIR, FILE, SYMLINK, Row
 _AUFS = ".wh..wh."
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 MAX_PATH_BYTES = 4095
+_SURELY_SHORT = MAX_PATH_BYTES // 4  # characters, however they are encoded
 _MAX_LINKS = 40  # as the kernel has it
 MAX_TREE_BYTES = 1 << 30  # of memory, about: a few compressed kilobytes can name millions of directories
 NODE_BYTES = 400
+_MODE = 0o755  # of a directory that nobody describes
 _NO_NAMES = frozenset(("", ".", ".."))
 DROPPED_XATTRS = ("user.overlay.", "trusted.overlay.", "user.jettison.", "trusted.jettison.")
 
@@ -62,24 +64,25 @@ class Extraction:
 
     def add(self, entry: Entry, stream: Stream) -> None:
         """Take one entry, its content from `stream`. Raises InputError for what no archive may hold, OSError."""
-        directory, _, name = entry.name.rpartition("/")
+        full = entry.name
+        directory, _, name = full.rpartition("/")
         known = self._parents.get(directory)
         if known is None or name in _NO_NAMES:
-            parts = clean(entry.name)
+            parts = clean(full)
             if not parts:
                 self._describe_root(entry)
                 return
-            _check_length(entry.name)  # before any directory of it is made
-            known = self._parent(parts, entry.name)
+            _check_length(full)  # before any directory of it is made
+            known = self._parent(parts, full)
             if name == parts[-1]:
                 self._spend(len(directory))
                 self._parents[directory] = known
             name = parts[-1]
-        else:
-            _check_length(entry.name)
+        elif len(full) > _SURELY_SHORT:
+            _check_length(full)
         parent, place = known
-        if self.layer and name.startswith(WHITEOUT):
-            self._hide(parent, name, entry.name)
+        if name.startswith(WHITEOUT) and self.layer:
+            self._hide(parent, name, full)
             return
         path = f"{place}/{name}" if place else name
         self._count(path)
@@ -91,7 +94,8 @@ class Extraction:
             self._other(parent, name, path, entry, stream)
 
     def _count(self, path: str) -> None:
-        _check_length(path)
+        if len(path) > _SURELY_SHORT:
+            _check_length(path)
         self._spend(NODE_BYTES + len(path))
 
     def _spend(self, count: int) -> None:
@@ -107,7 +111,7 @@ class Extraction:
     def _directory(self, parent: Node, name: str, path: str, entry: Entry) -> None:
         node = parent.children.get(name)
         if node is None or node.kind != DIR:
-            made = Node(DIR)
+            made = Node(DIR, _MODE)
             made.opaque = node is not None and node.kind == DELETED
             self._remove(parent, name, path)
             node = parent.children[name] = made
@@ -117,16 +121,16 @@ class Extraction:
     def _other(self, parent: Node, name: str, path: str, entry: Entry, stream: Stream) -> None:
         if entry.kind == CHAR and entry.device == (0, 0):
             raise InputError(f"the archive holds the device 0:0 as {entry.name!r}: it would hide files")
-        self._remove(parent, name, path)
-        node = Node(entry.kind)
-        node.describe(entry, self._xattrs(entry))
-        node.size, node.target, node.device = entry.size, entry.target, entry.device
-        if entry.kind == SYMLINK:
-            node.mode = 0o777
+        if name in parent.children:
+            self._remove(parent, name, path)
+        kind, mode = entry.kind, entry.mode
+        if kind == SYMLINK:
+            mode = 0o777
             if not entry.target or "\0" in entry.target:
                 raise InputError(f"the archive holds a symlink without a target: {entry.name!r}")
-        if entry.kind != FILE:
-            node.size = 0
+        xattrs = self._xattrs(entry) if entry.xattrs else ()
+        size = entry.size if kind == FILE else 0
+        node = Node(kind, mode, entry.uid, entry.gid, entry.mtime_ns, xattrs, size, entry.target, entry.device)
         parent.children[name] = node
         if self.disk is None:
             return
@@ -240,14 +244,14 @@ class Extraction:
     def _grow(self, parent: Node, name: str, path: str, *, hidden: bool) -> Node:
         """A directory that the archive takes for granted."""
         self._count(path)
-        node = parent.children[name] = Node(DIR) if hidden else self._implied()
+        node = parent.children[name] = Node(DIR, _MODE) if hidden else self._implied()
         node.opaque = hidden
         self._make_directory(path)
         return node
 
     def _implied(self) -> Node:
         """A directory that no entry has described."""
-        node = Node(DIR)
+        node = Node(DIR, _MODE)
         node.implied = True
         node.mtime_ns = self.made_ns
         return node
@@ -312,7 +316,7 @@ class Extraction:
 
 
 def _check_length(path: str) -> None:
-    if 4 * len(path) <= MAX_PATH_BYTES:  # however it is encoded
+    if len(path) <= _SURELY_SHORT:
         return
     if len(path) > MAX_PATH_BYTES or len(path.encode("utf-8", "surrogateescape")) > MAX_PATH_BYTES:
         raise InputError(f"the archive holds a path of more than {MAX_PATH_BYTES} bytes")

@@ -4,37 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
+
 from jettison.layer.tarread import Entry
-from jettison.tree.row import DIR, Row
+from jettison.tree.row import Row
 
 
-class Node:
+class Node(msgspec.Struct, gc=False):
     """One inode: names that are hard links of each other hold the same node."""
 
-    __slots__ = (
-        "children",
-        "device",
-        "gid",
-        "implied",
-        "kind",
-        "mode",
-        "mtime_ns",
-        "opaque",
-        "size",
-        "target",
-        "uid",
-        "xattrs",
-    )
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-        self.mode = 0o755 if kind == DIR else 0
-        self.uid = self.gid = self.size = self.mtime_ns = 0
-        self.target = ""
-        self.device = (0, 0)
-        self.xattrs: tuple[tuple[str, bytes], ...] = ()
-        self.opaque = self.implied = False
-        self.children: dict[str, Node] = {}
+    kind: str
+    mode: int = 0
+    uid: int = 0
+    gid: int = 0
+    mtime_ns: int = 0
+    xattrs: tuple[tuple[str, bytes], ...] = ()
+    size: int = 0
+    target: str = ""
+    device: tuple[int, int] = (0, 0)
+    opaque: bool = False
+    implied: bool = False
+    children: dict[str, Node] = {}
 
     def describe(self, entry: Entry, xattrs: tuple[tuple[str, bytes], ...]) -> None:
         """Take over what an entry says of owner, mode and time."""

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from zlib import adler32
 
+import msgspec
+
 from jettison.base.errors import InputError
 from jettison.layer.stream import Stream
 from jettison.layer.tarsparse import read_gnu_map, read_pax_map
@@ -35,38 +37,24 @@ _XATTR = "SCHILY.xattr."
 _SPARSE_PAIR, _SPARSE_MAP = ("GNU.sparse.offset", "GNU.sparse.numbytes"), "GNU.sparse.map"
 
 
-class Entry:
+class Entry(msgspec.Struct):
     """One entry. `name` and `target` are as written (bytes that are not UTF-8 by surrogateescape). `kind` is a row's
     type or HARD_LINK. `size` is what the file has once unpacked; `stored` how many bytes follow in the archive;
     `pieces`, of a sparse file, the (offset, length) where they go.
     """
 
-    __slots__ = (
-        "device",
-        "gid",
-        "kind",
-        "mode",
-        "mtime_ns",
-        "name",
-        "pieces",
-        "size",
-        "stored",
-        "target",
-        "uid",
-        "xattrs",
-    )
-
-    def __init__(self, name: str, kind: str, ids: tuple[int, int, int], size: int, mtime_ns: int) -> None:
-        self.name = name
-        self.kind = kind
-        self.mode, self.uid, self.gid = ids
-        self.size = size
-        self.stored = 0
-        self.mtime_ns = mtime_ns
-        self.target = ""
-        self.device = (0, 0)
-        self.xattrs: tuple[tuple[str, bytes], ...] = ()
-        self.pieces: tuple[tuple[int, int], ...] | None = None
+    name: str
+    kind: str
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    mtime_ns: int
+    stored: int = 0
+    target: str = ""
+    device: tuple[int, int] = (0, 0)
+    xattrs: tuple[tuple[str, bytes], ...] = ()
+    pieces: tuple[tuple[int, int], ...] | None = None
 
 
 def entries(stream: Stream) -> Iterator[Entry]:
@@ -115,14 +103,11 @@ def _sum_is_right(block: bytes) -> bool:
         wanted = int(stated, 8)
     except ValueError:
         return False
-    actual = _sum(block[:148]) + _sum(block[156:356]) + _sum(block[356:]) + 8 * 32
+    # The sum of up to 256 bytes, by what is quick at it: the lower half of Adler-32 is one more, modulo 65521.
+    first, second, third = adler32(block[:148]), adler32(block[156:356]), adler32(block[356:])
+    actual = (first & 0xFFFF) + (second & 0xFFFF) + (third & 0xFFFF) - 3 + 8 * 32
     # Some old programs summed signed bytes.
     return wanted == actual or wanted == actual - 256 * sum(byte > 127 for byte in block[:148] + block[156:])
-
-
-def _sum(part: bytes) -> int:
-    """The sum of up to 256 bytes, by what is quick at it: the lower half of Adler-32 is one more, modulo 65521."""
-    return (adler32(part) & 0xFFFF) - 1
 
 
 def _read_entry(stream: Stream, block: bytes) -> Entry | None:
@@ -162,7 +147,7 @@ def _plain_entry(block: bytes, records: dict[str, bytes], long_name: str | None,
     full = _cut(name) if long_name is None else long_name
     if long_name is None and prefix[0] and magic == _USTAR_MAGIC:
         full = f"{_cut(prefix)}/{full}"
-    entry = Entry(full, kind, _ids(ids), _number(size, "size", _MAX_BYTES), _seconds(mtime) * _NS)
+    entry = Entry(full, kind, *_ids(ids), _number(size, "size", _MAX_BYTES), _nanoseconds(mtime))
     if target[0] or long_target is not None:
         entry.target = _cut(target) if long_target is None else long_target
     if records:
@@ -276,11 +261,12 @@ def _octal(field: bytes) -> int | None:
         return None
 
 
-def _seconds(field: bytes) -> int:
+@lru_cache(maxsize=256)
+def _nanoseconds(field: bytes) -> int:
     value = _base256(field) if field[0] & 0x80 else _octal(field)
     if value is None:
         raise InputError("the archive is damaged: an mtime is no number")
-    return value if abs(value) < _MAX_SECONDS else 0  # no clock says so; Go's readers take it as zero
+    return value * _NS if abs(value) < _MAX_SECONDS else 0  # no clock says so; Go's readers take it as zero
 
 
 def _decimal(value: bytes, what: str, limit: int) -> int:
