@@ -107,6 +107,14 @@ class TellingContract:
         assert taken not in (None, read)
         assert taken == world.inputs.local_digest(step, 1)
 
+    def test_what_was_taken_of_layers_is_what_reading_them_gives(self, world):
+        world.write("a", "one")
+        layers = take(world, copy("s.1", "/a", "scratch", "context"))
+        first, again = (copy(name, "/a", "scratch", "s.1") for name in ("t.1", "t.2"))
+        inputs = (SCRATCH, Result(id="s.1", layers=layers, added=layers))
+        world.executor.execute(first, inputs, lambda _event: None, world.cancel)
+        assert world.inputs.stack_digest(first, 1, layers) == world.inputs.stack_digest(again, 1, layers)
+
     def test_what_was_not_read_of_a_context_is_not_told(self, world):
         world.write("a", "one")
         step = copy("s.1", "/a", "scratch", "context")

@@ -29,13 +29,13 @@ OnFrame = Callable[[spec.AnyFrame], None]
 
 
 class Told(Protocol):
-    """Who wants to know what a step took of a local context, its input number `index`."""
+    """Who wants to know what a copy took of its input number `index`."""
 
     def since_ns(self, step: Step, index: int) -> int | None:
         """Only if some of it may have changed since then; None: not at all."""
 
     def took(self, step: Step, index: int, files: tuple[spec.TookFile, ...]) -> None:
-        """Some of the files."""
+        """Some of the files, where it is a local context."""
 
     def read(self, step: Step, index: int, read: spec.Read) -> None:
         """All that it took."""
@@ -77,7 +77,9 @@ class Executor:
         try:
             return self._execute(step, inputs, emit, cancel)
         except JettisonError as error:
-            raise error.at(step.location) from None
+            from jettison.app.place import placed
+
+            raise placed(error, step) from None
 
     def discard(self, layers: tuple[str, ...]) -> None:
         """Give up layers that will not be used."""
@@ -114,7 +116,8 @@ class Executor:
         tree = self._destination(step, op, inputs)
         local = [index for index, each in enumerate(readables, 1) if isinstance(each, spec.Directory)]
         earlier = self._earlier(op) if local else None
-        tell = local[0] if len(local) == 1 else None
+        wanted = local or [index for index, each in enumerate(readables, 1) if isinstance(each, spec.Tree)]
+        tell = wanted[0] if len(wanted) == 1 else None
         since_ns = None if tell is None else self._told.since_ns(step, tell)
 
         def request(out: str) -> spec.CopyRequest:

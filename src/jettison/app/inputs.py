@@ -52,6 +52,7 @@ class Inputs:
         self._stamps: dict[str, StampIndex] = {}
         self._told: dict[tuple[str, int], Read] = {}
         self._since_ns: dict[tuple[str, int], int] = {}
+        self._stacks: set[tuple[str, int]] = set()  # those of which the digest was asked for
         self._lock = threading.Lock()
 
     def identity(self, op: ops.AnyOp) -> str:
@@ -92,8 +93,12 @@ class Inputs:
         return None if told is None else (told.digest, told.parts)
 
     def since_ns(self, step: Step, index: int) -> int | None:
-        """Since when that input is known (0: it never was), None if nobody asked."""
-        return self._since_ns.get((step.id, index))
+        """Since when that input is known (0: it never was), None if nobody asks: of a directory because nobody did yet,
+        of a layer stack because somebody has, and it never changes.
+        """
+        if step.inputs[index] in self._directories:
+            return self._since_ns.get((step.id, index))
+        return None if (step.id, index) in self._stacks else 0
 
     def took(self, step: Step, index: int, files: tuple[TookFile, ...]) -> None:
         """Remember the digests of files that a copy took of a directory."""
@@ -118,7 +123,11 @@ class Inputs:
             raise placed(with_rule(error, view, self._ignores.get(step.inputs[index])), step) from None
 
     def stack_digest(self, step: Step, index: int, layers: tuple[str, ...]) -> str:
-        """What a step reads of a layer stack."""
+        """What a step reads of a layer stack, or, where it told, just read."""
+        self._stacks.add((step.id, index))
+        told = self._told.pop((step.id, index), None)
+        if told is not None:
+            return told.digest
         from jettison.sandbox.spec import DigestRequest
 
         tree = self._binder().tree(Result(id="", layers=layers), step=step.id)

@@ -82,7 +82,7 @@ def _copy(request: spec.CopyRequest, desk: Desk) -> spec.Copied:
             earlier=request.earlier,
             tape=layer.tape,
         )
-    read = None if recorded is None else _told(request, recorded, done.taken, began_ns, desk)
+    read = _read(request, views) if recorded is None else _told(request, recorded, done.taken, began_ns, desk)
     _close(views)
     return spec.Copied(
         changed=done.changed,
@@ -121,6 +121,13 @@ def _told(
         desk.send(spec.Took(files=some))
     found = input_digest(request.op, request.tell or 0, view)
     return spec.Read(found.digest, found.parts)
+
+
+def _read(request: spec.CopyRequest, views: list[View]) -> spec.Read | None:
+    """What was read of the layers that are to be told of: they are as they were."""
+    if request.tell is None or not isinstance(request.inputs[request.tell - 1], spec.Tree):
+        return None
+    return spec.Read(input_digest(request.op, request.tell, views[request.tell - 1]).digest, ())
 
 
 def _digest(request: spec.DigestRequest, _desk: Desk) -> spec.Reply:

@@ -119,7 +119,7 @@ class CopyRequest(Request, frozen=True, kw_only=True):
     `inputs` are the step's inputs from index 1 on, in order (index 0 is `tree`). `epoch` (seconds) replaces the time
     of what the step itself makes (parents, WORKDIR), None is now. `earlier` are snapshots that copies like this one
     left, the newest first: what was not touched since is linked from there. None: this copy will have no like. `tell`:
-    of that input, a Directory, is told what was taken (`Took` frames, and `Copied.read`), if some of that may have
+    of that input is told what was taken (`Copied.read`; of a Directory also `Took` frames), if some of that may have
     changed since `since_ns` (0: in any case). `pressing`: the snapshot is packed as a layer meanwhile.
     """
 
@@ -286,7 +286,7 @@ class Took(Reply, frozen=True, kw_only=True):
 
 
 class Read(msgspec.Struct, frozen=True, array_like=True):
-    """What a copy took of a context: its content digest, and the parts of that, as `tree.content.input_digest` has it
+    """What a copy took: its content digest, and (of a context) the parts of that, as `tree.content.input_digest` has it
     of what stood there just then.
     """
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import msgspec
 
 from jettison.base.digest import is_digest
 from jettison.base.errors import Cancelled
+from jettison.planning.ops import CopyOp
 from jettison.record.model import KeyPart, StepCached, StepFinished, StepStarted
 from jettison.solve import why
 from jettison.solve.define import Defined, LocalRead, keyed, read_local
@@ -45,6 +46,8 @@ class Performer:
         self._stop = stop
         self._sites = sites
         self._saved: set[tuple[str, tuple[KeyPart, ...]]] = set()
+        self._was_known: dict[str, bool] = {}  # by op digest, when it was first performed
+        self._unread: dict[tuple[str, str], str] = {}  # who copied unread, by op digest and tree below
         self._turns = Turns()
         self._unsaved: list[Entry] = []
 
@@ -93,6 +96,9 @@ class Performer:
             raise Fault(defined.step, error, started=attempt.started) from error
 
     def _perform(self, defined: Defined, inputs: Inputted, attempt: _Attempt) -> Performed:
+        if self._is_unheard_of(defined, inputs):
+            self._go_on()
+            return self._run(defined, None, inputs, attempt)
         key = self._content_key(defined, inputs)
         with self._turns.of(key.digest):
             self._go_on()
@@ -117,6 +123,20 @@ class Performer:
         if self._cache.known_ops((defined.op_digest,)):
             return False
         return self._cache.last_at(self._sites[defined.step.id].text()) is None
+
+    def _is_unheard_of(self, defined: Defined, inputs: Inputted) -> bool:
+        """Whether a copy from layers runs before anybody has read what it takes: no result of its op was saved before
+        this build, nothing stood at its place, and no other step of this build does the same on the same tree.
+        """
+        op, digest = defined.step.op, defined.op_digest
+        if not isinstance(op, CopyOp) or all(inputs[index] is None for index in read_by_content(op)):
+            return False
+        if digest not in self._was_known:
+            self._was_known.setdefault(digest, bool(self._cache.known_ops((digest,))))
+        if self._was_known[digest] or self._cache.last_at(self._sites[defined.step.id].text()) is not None:
+            return False
+        place = (digest, _base(inputs).id)
+        return self._unread.setdefault(place, defined.step.id) == defined.step.id
 
     def _took(self, defined: Defined, attempt: _Attempt) -> Defined:
         """A step that just ran, with the key of what it took of local contexts, as far as that is told. A file that
@@ -166,11 +186,12 @@ class Performer:
         attempt.started = True
         began = time.monotonic()
         attempt.added = self._executor.execute(step, inputs, self._emit, self._stop)
-        took = self._took(defined, attempt)
+        took, read = self._took(defined, attempt), key is not None
         if key is None or took is not defined:
             defined, key = took, self._content_key(took, inputs)
-        result, equal = self._settle(defined, inputs, attempt)
-        self._keep(self._entries(defined, key, result, attempt.twins))
+        with nullcontext() if read else self._turns.of(key.digest):
+            result, equal = self._settle(defined, inputs, attempt, "" if read else key.digest)
+            self._keep(self._entries(defined, key, result, attempt.twins))
         attempt.added = ()
         duration = round((time.monotonic() - began) * 1000, 3)
         self._emit(StepFinished(step=step.id, duration_ms=duration))
@@ -179,18 +200,28 @@ class Performer:
         hit = EQUAL_BYTES if equal else ""
         return Performed(result=result, key=defined.whole_key(), hit=hit, reason=reason, duration_ms=duration)
 
-    def _settle(self, defined: Defined, inputs: Inputted, attempt: _Attempt) -> tuple[Result, bool]:
-        """The result of what was added; and whether an earlier run of the op added equal bytes, which are then used."""
+    def _settle(self, defined: Defined, inputs: Inputted, attempt: _Attempt, key: str) -> tuple[Result, bool]:
+        """The result of what was added; and whether an earlier run of the op added equal bytes, which are then used.
+        `key` is a content key of which nobody has asked yet whether it is known.
+        """
         base, added = _base(inputs), attempt.added
         digests = self._digests(added)
-        earlier = () if attempt.asked or not digests else self._cache.candidates(defined.op_digest)
-        twin = next((each.result.added for each in earlier if self._equals(each.result.added, added, digests)), None)
+        earlier = () if attempt.asked or not digests else self._comparable(defined, key)
+        twin = next((each for each in earlier if self._equals(each, added, digests)), None)
         if twin is not None:
             attempt.added = ()
             self._executor.discard(added)
             added = twin
         result = Result(id=result_id(base.id, digests), layers=(*base.layers, *added), added=added)
         return result, twin is not None
+
+    def _comparable(self, defined: Defined, key: str) -> Iterator[tuple[str, ...]]:
+        """What earlier runs added that may be what a step added now."""
+        found = self._cache.find(key) if key else None
+        if found is not None:
+            yield found.added
+        for each in self._cache.candidates(defined.op_digest):
+            yield each.result.added
 
     def _equals(self, earlier: tuple[str, ...], added: tuple[str, ...], digests: tuple[str, ...]) -> bool:
         return len(earlier) == len(digests) and earlier != added and self._digests(earlier) == digests

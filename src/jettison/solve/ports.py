@@ -105,7 +105,9 @@ class Inputs(Protocol):
         """
 
     def stack_digest(self, step: Step, index: int, layers: tuple[str, ...]) -> str:
-        """The same of a layer stack. Raises InputError for a missing path."""
+        """The same of a layer stack, its parts left out. May be asked when the step just ran, before anybody else: then
+        what ran may have told it. Raises InputError for a missing path.
+        """
 
     def layer_digest(self, layer: str) -> str:
         """The content digest of a whole layer, mtime left out. Computed once and remembered with the layer."""
