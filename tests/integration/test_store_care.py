@@ -11,6 +11,12 @@ from typing import Any
 
 import pytest
 
+from bases.layout import Image, Layer
+from jettison.app.images import Images
+from jettison.app.materials import Materials
+from jettison.app.session import Session
+from jettison.oci.platform import format_platform, host_platform
+from jettison.store import sweep
 from project import Project, project
 from somebody import Somebody, somebody
 from users import ordinary_user
@@ -96,6 +102,41 @@ def test_prune_asks(app: Project) -> None:
     assert "hint: add --force" in refused.stderr
     assert app.jettison("prune", "--filter=until=1h", "-f").ok().stdout == "Total:  0 B\n"
     assert ran(app) == []
+
+
+def base_of_four(directory: str) -> str:
+    """A base of four layers: more than what its name alone holds of it."""
+    made = Image(directory, host_platform().architecture)
+    for number in range(4):
+        layer = Layer(f"layer {number}")
+        layer.file(f"file{number}", f"{number}" * 1000)
+        made.layer(layer)
+    made.finish("four", {})
+    return directory
+
+
+@pytest.mark.parametrize("flags", [(), ("--pull",)])
+def test_a_base_is_had_again_after_its_layers_went_and_its_name_stayed(
+    project: Project, flags: tuple[str, ...]
+) -> None:
+    project.bases["four"] = base_of_four(f"{project.folder}/four")
+    project.files(Dockerfile="FROM four\nCOPY a.txt /a\n", a__txt="a\n")
+    first = project.image()
+    size = kinds(used(project))
+    project.jettison("prune", "--force", f"--keep-storage={size['blobs']['size_bytes']}").ok()
+    assert project.image(*flags).config["rootfs"] == first.config["rootfs"]
+
+
+def test_a_base_that_a_build_has_found_is_there_when_it_needs_its_bytes(project: Project) -> None:
+    ref = "oci-layout://" + base_of_four(f"{project.folder}/four")
+    platform = format_platform(host_platform())
+    for _ in range(2):  # first it is new, then remembered
+        with Session.open(project.store) as session:
+            images = Images(session)
+            base = images.find(ref, platform)
+            with Session.open(project.store) as other:
+                sweep.prune(other.store, other.remove, other.sizes, all_=True)
+            assert len(Materials(session, lambda _: None).blobs(base.layers)) == 4
 
 
 def test_only_cache_mounts_may_go(app: Project) -> None:

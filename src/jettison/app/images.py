@@ -99,13 +99,14 @@ class Images:
         return sorted((ref, platform, base.digest) for (ref, platform), base in self._asked.items())
 
     def _from_name(self, ref: str, platform: str) -> Base:
-        name = str(parse_reference(ref))
+        parsed = parse_reference(ref)
+        name, source = str(parsed), f"registry {parsed.name}"
         if not self._pull:
             named = self._held(name, platform)
             config = self._store.blobs.document(named.config_digest) if named is not None else None
             if named is not None and config is not None:
                 return self._named(named, parse_config(config))
-            remembered = self._remembered(name, platform)
+            remembered = self._remembered(name, platform, source)
             if remembered is not None:
                 return remembered
         try:
@@ -115,7 +116,7 @@ class Images:
             if other is None:
                 raise
             return self.named(other)  # of one platform alone, as a registry's may be: planning says that it is another
-        return self._learn(name, platform, resolved, f"registry {parse_reference(ref).name}")
+        return self._learn(name, platform, resolved, source)
 
     def named(self, image: NamedImage) -> Base:
         """An image of the local store. Raises InputError for one that is damaged or has just been removed."""
@@ -152,12 +153,13 @@ class Images:
 
         source, name = open_layout(ref.removeprefix(LAYOUT))
         resolved = source.resolve(name, parse_platform(platform))
-        remembered = self._remembered(ref, platform)
+        place = f"layout {source.directory}"
+        remembered = self._remembered(ref, platform, place)
         if remembered is not None and remembered.digest == resolved.digest:
             return remembered
-        return self._learn(ref, platform, resolved, f"layout {source.directory}")
+        return self._learn(ref, platform, resolved, place)
 
-    def _remembered(self, name: str, platform: str) -> Base | None:
+    def _remembered(self, name: str, platform: str, source: str) -> Base | None:
         known = self._store.refs.get(name, platform)
         if known is None:
             return None
@@ -165,13 +167,30 @@ class Images:
         config = self._store.blobs.document(known.config_digest)
         if manifest is None or config is None:
             return None
-        return _base(known.manifest_digest, known.config_digest, config, parse_manifest(manifest).layers, name)
+        base = _base(known.manifest_digest, known.config_digest, config, parse_manifest(manifest).layers, name)
+        self._place(base, source)
+        return base
+
+    def _place(self, base: Base, source: str) -> None:
+        """Pin the layers of a base, and know where their blobs are: a prune may have taken what was known of them, and
+        left what the base's name means.
+        """
+        self._pin(base)
+        unplaced = self._store.layers.unplaced(row.diff_id for row in base.rows)
+        for row in base.rows:
+            if row.descriptor is not None and row.diff_id in unplaced:
+                self._store.layers.add_blob(blob_fact(row.diff_id, row.descriptor, source))
+
+    def _pin(self, base: Base) -> None:
+        with self._store.gate.shared():
+            self._store.lease.pin(base.layers)
 
     def _learn(self, name: str, platform: str, resolved: ResolvedManifest, source: str) -> Base:
         """Keep the documents and where the layers' blobs are; nothing else is fetched."""
         base = _base(resolved.digest, resolved.config_digest, resolved.config, resolved.layers, name)
         self._store.blobs.put(resolved.manifest)
         self._store.blobs.put(resolved.config)
+        self._pin(base)
         for row in base.rows:
             if row.descriptor is not None:
                 self._store.layers.add_blob(blob_fact(row.diff_id, row.descriptor, source))

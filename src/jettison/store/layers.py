@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 import msgspec
 
@@ -89,6 +90,13 @@ class Layers:
             BlobFact(diff_id=diff_id, digest=d, media_type=kind, size_bytes=size, sources=self.sources_of(d))
             for d, kind, size in self._index.rows(sql, diff_id)
         )
+
+    def unplaced(self, diff_ids: Iterable[str]) -> frozenset[str]:
+        """Those of the layers of which no blob is known."""
+        asked = frozenset(diff_ids)
+        marks = ",".join("?" * len(asked))
+        rows = self._index.rows(f"SELECT diff_id FROM layer_blobs WHERE diff_id IN ({marks})", *asked)  # noqa: S608
+        return asked.difference(diff_id for (diff_id,) in rows)
 
     def forget_blobs(self, diff_id: str) -> None:
         """Drop what is known of the layer's blobs, and of how it was packed: nobody has them any more."""
