@@ -215,11 +215,12 @@ class Executor:
                     if not reply.changed:
                         return ()
                     store.keep_snapshot(layer)
-                    # From now on it has a time of making, too.
-                    store.layers.learn(layer, content_digest=reply.digest)
-                    if packing is not None and reply.packed is not None:
-                        adopt(store, blobs, (reply.packed,))
-                        learn(store, layer, reply.packed, packing)
+                    packed = reply.packed if packing is not None else None
+                    adopt(store, blobs, () if packed is None else (packed,))
+                    with store.index.write():  # from now on it has a time of making, too
+                        store.layers.learn(layer, content_digest=reply.digest)
+                        if packing is not None and packed is not None:
+                            learn(store, layer, packed, packing)
                     return (layer,)
                 case spec.Ran() if failed is not None:
                     raise failed(reply.exit_code)

@@ -50,7 +50,9 @@ class Snapshots:
         self._locks = os.path.join(root, "locks", "blobs")
         self._lease = lease
         self._gate = gate
-        self._whole: set[str] = set()  # layers that were found whole: they are pinned, and so stay that way
+        # What was found whole is pinned, and so stays that way: layers, and where `find` found one.
+        self._whole: set[str] = set()
+        self._found: dict[tuple[str, bool], str] = {}
         self._boot = boot_id()
 
     def path(self, layer: str, *, files: bool = True) -> str:
@@ -59,12 +61,16 @@ class Snapshots:
 
     def find(self, layer: str, *, files: bool = True) -> str | None:
         """The snapshot's directory if it is whole (with `files` False: at least its rows); pins it while we live."""
+        known = self._found.get((layer, files))
+        if known is not None:
+            return known
         wanted = (True,) if files else (True, False)
         with self._gate.shared():
             for each in wanted:
                 path = self.path(layer, files=each)
                 if os.path.isdir(path) and not self._is_doubted(path):
                     self._lease.pin((layer,))
+                    self._found[layer, files] = path
                     return path
         return None
 
@@ -124,6 +130,7 @@ class Snapshots:
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
                 return False
             raise
+        self._look_again(layer)
         return True
 
     def drop(self, layer: str, *, files: bool = True) -> str | None:
@@ -131,12 +138,17 @@ class Snapshots:
         that is not there.
         """
         self._whole.discard(layer)
+        self._look_again(layer)
         gone = os.path.join(self._lease.tmp(), f"dropped-{os.urandom(6).hex()}")
         try:
             os.rename(self.path(layer, files=files), gone)
         except FileNotFoundError:
             return None
         return gone
+
+    def _look_again(self, layer: str) -> None:
+        for files in (True, False):
+            self._found.pop((layer, files), None)
 
     def lock(self, layer: str, cancel: Stop | None = None) -> AbstractContextManager[None]:
         """Hold the layer's lock, so that two builds (or threads) unpack it once: ask `find` again inside."""

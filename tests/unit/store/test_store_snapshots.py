@@ -56,6 +56,7 @@ def test_the_second_of_two_builds_finds_it_done(store: Store, other: Store):
 def test_a_dropped_snapshot_is_rubbish(store: Store):
     layer = make(store)
     assert store.snapshots.all_whole((layer,))
+    assert store.snapshots.find(layer)
     store.snapshots.drop(layer)
     store.snapshots.drop(layer)
     assert not store.snapshots.all_whole((layer,))
