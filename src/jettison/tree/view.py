@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Protocol, Self
 
 import msgspec
 
@@ -19,6 +19,7 @@ from jettison.tree.row import DELETED, DIR, SYMLINK, Row
 
 __all__ = ["ArchiveView", "DirectoryView", "StackView", "View", "resolve"]
 
+KEPT_ROWS = 8_000  # of manifests that were read: some megabytes
 MAX_LINKS = 255  # symlinks followed in one look-up, as the reference builder allows
 ROOT = Row("", DIR, 0o755)
 
@@ -56,23 +57,80 @@ class View(Lookup, Protocol):
         """The pattern of an ignore file that hides `path`, which does exist; None when it is not for that."""
 
 
-class _Layer(msgspec.Struct, gc=False):
-    """One snapshot, loaded: where its bytes are, and its rows by path and by parent."""
+class _Rows(msgspec.Struct, gc=False):
+    """The rows of one snapshot by path and, once that is asked for, by parent."""
 
-    number: int
-    files: str
-    rows: dict[str, Row]
+    by_path: dict[str, Row]
     by_parent: dict[str, list[Row]] | None = None
 
     def below(self, path: str) -> list[Row]:
         """The rows directly below `path`."""
         if self.by_parent is None:
             index: dict[str, list[Row]] = {}
-            for child, row in self.rows.items():
+            for child, row in self.by_path.items():
                 if child:
                     index.setdefault(child.rpartition("/")[0], []).append(row)
             self.by_parent = index
         return self.by_parent.get(path, [])
+
+
+class _Loader:
+    """Loads manifests, and keeps small ones that were used last: a process of the keeper's does one step after another,
+    most of them on the same layers.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[tuple[int, int, int], _Rows]] = {}  # by snapshot, in the order in which it was used
+
+    def load(self, snapshot: str) -> _Rows:
+        """The rows of a snapshot. Raises HostError for a damaged one."""
+        stamp = self._stamp(f"{snapshot}/manifest")
+        known = self._kept.pop(snapshot, None)
+        if known is None or known[0] != stamp:
+            known = stamp, _Rows({row.path: row for row in read_rows(snapshot)})
+        if len(known[1].by_path) <= KEPT_ROWS:
+            self._kept[snapshot] = known
+            self._make_room()
+        return known[1]
+
+    @staticmethod
+    def _stamp(path: str) -> tuple[int, int, int]:
+        """What another file at that path would differ in. One that is not there is told of when it is read."""
+        try:
+            status = os.stat(path)
+        except OSError:
+            return 0, 0, 0
+        return status.st_ino, status.st_mtime_ns, status.st_size
+
+    def _make_room(self) -> None:
+        total = sum(len(rows.by_path) for _, rows in tuple(self._kept.values()))
+        for snapshot in tuple(self._kept):
+            if total <= KEPT_ROWS:
+                return
+            gone = self._kept.pop(snapshot, None)
+            total -= len(gone[1].by_path) if gone is not None else 0
+
+
+_loader = _Loader()
+
+
+class _Layer(msgspec.Struct, gc=False):
+    """One snapshot of a stack: where its bytes are, its rows by path, and the rest of what is known of them."""
+
+    number: int
+    files: str
+    rows: dict[str, Row]
+    loaded: _Rows
+
+    @classmethod
+    def of(cls, number: int, snapshot: str) -> Self:
+        """The snapshot in that directory. Raises HostError for a damaged one."""
+        loaded = _loader.load(snapshot)
+        return cls(number, f"{snapshot}/files", loaded.by_path, loaded)
+
+    def below(self, path: str) -> list[Row]:
+        """The rows directly below `path`."""
+        return self.loaded.below(path)
 
 
 class StackView:
@@ -84,10 +142,7 @@ class StackView:
     linkable = True
 
     def __init__(self, snapshots: Iterable[str]) -> None:
-        self._layers = [
-            _Layer(number, f"{snapshot}/files", {row.path: row for row in read_rows(snapshot)})
-            for number, snapshot in enumerate(snapshots)
-        ][::-1]
+        self._layers = [_Layer.of(number, snapshot) for number, snapshot in enumerate(snapshots)][::-1]
         self._live: dict[str, tuple[_Layer, ...]] = {"": _above_opaque("", self._layers)}
 
     @property

@@ -227,3 +227,21 @@ def test_where_bytes_lie(tmp_path):
     with open(stack.open("d/f"), "rb") as file:
         assert file.read() == b"xyz"
     assert stack.snapshot_of("d/f") == str(tmp_path / "s")
+
+
+def test_a_snapshot_that_is_made_anew_is_read_anew(tmp_path):
+    first = layer(tmp_path / "1", file("a"))
+    assert names(StackView([first])) == ["a"]
+    assert names(StackView([first])) == ["a"]
+    write_rows(first, [Row("", DIR, 0o755, implied=True), file("b")])
+    assert names(StackView([first])) == ["b"]
+    os.unlink(f"{first}/manifest")
+    with pytest.raises(HostError, match="damaged"):
+        StackView([first])
+
+
+def test_many_rows_are_right_whether_or_not_they_are_kept(tmp_path):
+    stack = [layer(tmp_path / str(number), *(file(f"{number}-{each}") for each in range(3_000))) for number in range(4)]
+    stack.append(layer(tmp_path / "large", *(file(f"x-{each}") for each in range(9_000))))
+    for _ in range(2):
+        assert len(names(StackView(stack))) == 21_000
