@@ -109,6 +109,7 @@ class Images:
             remembered = self._remembered(name, platform, source)
             if remembered is not None:
                 return remembered
+        self._session.foresee_layers()  # while the registry is asked
         try:
             resolved = self._session.registry().resolve(name, parse_platform(platform))
         except JettisonError:

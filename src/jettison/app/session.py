@@ -97,6 +97,13 @@ class Session:
         bound.begin(self.store)
         return keeper
 
+    def foresee_layers(self) -> None:
+        """Have the keeper, where one was started, get ready to unpack: an image has layers that are not here yet."""
+        with self._lock:
+            keeper = self._keeper
+        if keeper is not None:
+            keeper.foresee_archives()
+
     def remove(self, paths: tuple[str, ...]) -> None:
         """Remove paths of the store, whatever owns them. Raises HostError, Cancelled."""
         from jettison.sandbox.spec import RemoveRequest
