@@ -84,6 +84,26 @@ class ResultCacheContract:
         assert found.result.id == "b"
         assert found.parts == (KeyPart("two", "1"),)
 
+    def test_what_stands_at_a_site_again_is_the_last_there(self, cache: ResultCache, layers):
+        del layers
+        save(cache, (key("a", "one"),), OP, "site", Result(id="a"))
+        save(cache, (key("b", "two"),), OP, "site", Result(id="b"))
+        save(cache, (key("b", "two"),), OP, "other", Result(id="b"))
+        cache.stand(Entry(keys=(), op_digest=OP, site="site", result=Result(id="a")))
+        assert cache.last_at("site").parts == (KeyPart("one", "1"),)
+        assert cache.last_at("other").parts == (KeyPart("two", "1"),)
+        save(cache, (key("c", "three"),), OP, "site", Result(id="c"))
+        assert cache.last_at("site").parts == (KeyPart("three", "1"),)
+
+    def test_what_was_never_saved_at_a_site_does_not_stand_there(self, cache: ResultCache, layers):
+        del layers
+        save(cache, (key("a", "one"),), OP, "site", Result(id="a"))
+        cache.stand(Entry(keys=(), op_digest=OP, site="site", result=Result(id="b")))
+        cache.stand(Entry(keys=(), op_digest=OP, site="nowhere", result=Result(id="a")))
+        cache.stand()
+        assert cache.last_at("site").result.id == "a"
+        assert cache.last_at("nowhere") is None
+
     def test_an_op_is_known_once_a_result_of_it_was_saved(self, cache: ResultCache, layers):
         other = "sha256:" + "1" * 64
         assert cache.known_ops((OP, other)) == frozenset()

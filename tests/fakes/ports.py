@@ -44,6 +44,13 @@ class FakeCache:
                 self.results.update((key.digest, entry.result) for key in entry.keys)
                 self.saved.append((entry.op_digest, entry.site, candidate))
 
+    def stand(self, *entries: Entry) -> None:
+        with self._lock:
+            for entry in entries:
+                place = (entry.op_digest, entry.site, entry.result)
+                found = [each for each in self.saved if (each[0], each[1], each[2].result) == place]
+                self.saved = [each for each in self.saved if each not in found] + found[-1:]
+
     def candidates(self, op_digest: str) -> tuple[Candidate, ...]:
         with self._lock:
             found = [candidate for digest, _, candidate in reversed(self.saved) if digest == op_digest]

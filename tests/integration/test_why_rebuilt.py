@@ -208,3 +208,15 @@ def test_another_context(two: Machines, tmp_path) -> None:
     other.write(Dockerfile=TWO.replace("one", "two"))
     other.store = two.store  # type: ignore[method-assign] - two contexts, one store
     assert reasons(two, other.build("here")) == dict.fromkeys(("build", "stage-1"), "first build of this step")
+
+
+def test_a_change_is_one_to_the_build_before_and_not_to_what_ran_last(tmp_path) -> None:
+    made = Machines(str(tmp_path))
+    made.write(Dockerfile="FROM scratch\nCOPY one two /\n", one="1", two="1")
+    made.build("here")
+    made.write(one="2")
+    made.build("here")
+    made.write(one="1")  # as after `git checkout`: all of it is there already
+    assert reasons(made, made.build("here")) == {}
+    made.write(two="2")
+    assert reasons(made, made.build("here")) == {"stage-0": "two changed"}

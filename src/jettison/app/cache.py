@@ -27,6 +27,10 @@ class StoreCache:
         """Remember results. See `solve.ports.ResultCache.save`."""
         results.save(self._store.index, *map(_saved, entries))
 
+    def stand(self, *entries: Entry) -> None:
+        """Remember which results stand at their sites. See `solve.ports.ResultCache.stand`."""
+        results.stand(self._store.index, {each.site: (each.op_digest, _of(each.result)) for each in entries})
+
     def candidates(self, op_digest: str) -> tuple[Candidate, ...]:
         """Earlier whole results of the op, newest first."""
         found = results.candidates(self._store.index, op_digest, results.KEPT_OF_AN_OP)
@@ -51,9 +55,12 @@ def result_of(saved: SavedResult) -> Result:
 
 
 def _saved(entry: Entry) -> results.Saving:
-    result = entry.result
-    candidate = SavedCandidate(entry.site, SavedResult(result.id, result.layers, result.added), entry.keys[-1].parts)
+    candidate = SavedCandidate(entry.site, _of(entry.result), entry.keys[-1].parts)
     return results.Saving(tuple(key.digest for key in entry.keys), entry.op_digest, candidate)
+
+
+def _of(result: Result) -> SavedResult:
+    return SavedResult(result.id, result.layers, result.added)
 
 
 def _candidate(saved: SavedCandidate) -> Candidate:

@@ -69,6 +69,11 @@ class ResultCache(Protocol):
     def save(self, *entries: Entry) -> None:
         """Remember results: all of them or, where that fails, none. Saving a key again replaces what it meant."""
 
+    def stand(self, *entries: Entry) -> None:
+        """These results, found by key (`keys` does not matter), are what stands at their sites now: `last_at` gives
+        them. Nothing comes of one that was never saved there.
+        """
+
     def candidates(self, op_digest: str) -> tuple[Candidate, ...]:
         """Earlier results of the op with that digest that are still whole, newest first, at most 8; pins them."""
 
@@ -78,7 +83,7 @@ class ResultCache(Protocol):
         """
 
     def last_at(self, site: str) -> Candidate | None:
-        """The newest result at that site, whatever its op: what `why rebuilt` compares with."""
+        """What was saved or stood at that site last, whatever its op: what `why rebuilt` compares with."""
 
 
 class Inputs(Protocol):

@@ -15,7 +15,7 @@ from jettison.record.model import StepCached
 from jettison.solve.define import Defined, define, keyed, read_local
 from jettison.solve.faults import Fault
 from jettison.solve.performed import EMPTY, Performed, Site, is_source
-from jettison.solve.ports import Cancel, Emit, Executor, Inputs, Key, Result, ResultCache
+from jettison.solve.ports import Cancel, Emit, Entry, Executor, Inputs, Key, Result, ResultCache
 from jettison.solve.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -66,13 +66,12 @@ def solve(
     At the first failure the others are called off and waited for; then it is raised, placed at its step. Raises what
     the ports raise, and Cancelled. However it ends, no thread is left, and what was finished is in the cache.
     """
-    stop = _Stop(cancel)
+    stop, sites = _Stop(cancel), _sites(plans, scope)
     steps = {step.id: step for plan in plans for step in plan.steps}
 
     def performer() -> Performer:
         from jettison.solve.perform import Performer
 
-        sites = _sites(plans, scope)
         return Performer(cache=cache, inputs=inputs, executor=executor, emit=emit, stop=stop, sites=sites)
 
     try:
@@ -87,6 +86,7 @@ def solve(
             executor=executor,
             emit=emit,
             stop=stop,
+            sites=sites,
             performer=performer,
         ).run(max(1, jobs))
     except Fault as fault:
@@ -147,6 +147,7 @@ class _Solve:
         executor: Executor,
         emit: Emit,
         stop: _Stop,
+        sites: Mapping[str, Site],
         performer: Callable[[], Performer],
     ) -> None:
         self._executor = executor
@@ -159,6 +160,7 @@ class _Solve:
         self._cache = cache
         self._emit = emit
         self._stop = stop
+        self._sites = sites
         self._make_performer = performer
         self._performer: Performer
         self._wanted = tuple(self._leader[name] for plan in plans for name in (*plan.lineage, plan.result))
@@ -225,9 +227,15 @@ class _Solve:
             below = found
 
     def _tell_hits(self) -> None:
+        """Tell of them, and that they are what stands at their places now: the next change is compared with them."""
+        standing = []
         for name, defined in self._defined.items():
-            if self._leader[name] in self._results and not isinstance(defined.step.op, ops.ScratchOp):
+            found = self._results.get(self._leader[name])
+            if found is not None and not isinstance(defined.step.op, ops.ScratchOp):
                 self._emit(StepCached(step=name, hit=DEFINITION))
+                site = self._sites[name].text()
+                standing.append(Entry(keys=(), op_digest=defined.op_digest, site=site, result=found))
+        self._cache.stand(*standing)
 
     def _drive(self, crew: Crew[Performed], jobs: int) -> None:
         try:

@@ -4,7 +4,7 @@
 
 import time
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import msgspec
 
@@ -85,6 +85,20 @@ def save(index: Index, *savings: Saving) -> None:
         db.execute("DELETE FROM ops WHERE seq<=? AND op_digest<>?", (seq - KEPT_OPS, ANY_OP))
 
 
+def stand(index: Index, standing: Mapping[str, tuple[str, SavedResult]]) -> None:
+    """Make known results (op and result, by site) the newest at their sites: one question where they are already."""
+    wanted = {site: (op, _encode(result)) for site, (op, result) in standing.items()}
+    marks = ",".join("?" * len(wanted))
+    newest = f"SELECT max(seq) FROM candidates WHERE site IN ({marks}) GROUP BY site"  # noqa: S608
+    rows = index.rows(f"SELECT site, op_digest, result FROM candidates WHERE seq IN ({newest})", *wanted)  # noqa: S608
+    others = [(*wanted[site], site) for site, op, text in rows if wanted[site] != (op, text)]
+    sql = "SELECT seq FROM candidates WHERE op_digest=? AND result=? AND site=?"
+    older = [row for each in others if (row := index.row(sql, *each)) is not None]
+    if older:
+        with index.write() as db:
+            db.executemany("UPDATE candidates SET seq=(SELECT max(seq)+1 FROM candidates) WHERE seq=?", older)
+
+
 def adopt(index: Index, key: str, result: SavedResult, others: tuple[str, ...]) -> None:
     """Remember a result made elsewhere, under `key`, and under those of `others` that mean nothing here yet. Of which
     ops it is, nobody says.
@@ -133,7 +147,7 @@ def layers_of(index: Index, op_digest: str, limit: int) -> tuple[str, ...]:
 
 
 def last_at(index: Index, site: str) -> SavedCandidate | None:
-    """The newest result at that site, whatever its op."""
+    """What was saved or stood at that site last, whatever its op."""
     row = index.row("SELECT site, result, parts FROM candidates WHERE site=? ORDER BY seq DESC LIMIT 1", site)
     return None if row is None else _candidate(row)
 
