@@ -26,6 +26,7 @@ _SECRET = lazy(
 )
 _WORDS = {
     "args": "the command",
+    "path": "the path",
     "cwd": "the working directory",
     "user": "the user",
     "dest": "the destination",
@@ -110,8 +111,15 @@ def _label(name: str, inputs: tuple[str, ...]) -> str:
 
 
 def _file(name: str, before: str | None, after: str | None) -> str:
-    path = name[len(FILE_PREFIX) :].lstrip("/") or "."
+    path = _printable(name[len(FILE_PREFIX) :].lstrip("/")) or "."
     return f"{path} {_verb(before, after)}"
+
+
+def _printable(path: str) -> str:
+    """The path in one line that says nothing to a terminal: a name may hold any byte."""
+    if path.isprintable():
+        return path
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in path)
 
 
 def _own(name: str, before: str | None, after: str | None) -> str:

@@ -53,6 +53,11 @@ def test_files_are_named_instead_of_the_context_they_are_in():
     assert reason(before, after, LABELS) == "package.json changed, new is new, old is gone"
 
 
+def test_a_name_stays_in_one_line_and_says_nothing_to_a_terminal():
+    after = parts(COPY, "t", "f2", "b", files={"a\nb": "1", "\x1b[2Jé": "1"})
+    assert reason(parts(COPY, "t", "f1", "b"), after, LABELS) == r"a\nb is new, \x1b[2Jé is new"
+
+
 def test_many_changes_are_counted():
     before = parts(COPY, "t", "f1", "b", files={f"f{number}": "1" for number in range(9)})
     after = parts(COPY, "t", "f2", "b", files={f"f{number}": "2" for number in range(9)})
