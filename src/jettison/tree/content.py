@@ -367,5 +367,5 @@ def _split(name: str, lines: list[_Line]) -> dict[str, list[_Line]]:
 
 
 def _shown(path: str) -> str:
-    """A path as text that any file can hold: a byte that is not UTF-8 as people write it, `\\xff`."""
+    """A path as text that any file can hold: a byte that is not UTF-8 is written as people write it, in hexadecimal."""
     return "/" + path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
