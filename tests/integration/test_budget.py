@@ -14,15 +14,15 @@ from bases import assemble
 from users import ROOT, venv
 
 # What the decision names; the rest of the allowed set is what these bring.
-NAMED = "import argparse, hashlib, json, msgspec, os, sqlite3, sys, threading"
+NAMED = "import hashlib, json, msgspec, os, sqlite3, sys, threading"
 SMALL = frozenset(
     {"__future__", "_bisect", "_locale", "bisect", "contextlib", "errno", "fcntl", "importlib"}
     | {"_sha2", "_sha256", "importlib._bootstrap", "importlib._bootstrap_external", "locale", "signal", "zlib"}
 )
 HEAVY = (
     *("_hashlib", "asyncio", "dataclasses", "email", "http", "importlib.metadata", "inspect", "logging", "pathlib"),
-    *("random", "rich", "select", "selectors", "shutil", "socket", "ssl", "subprocess", "tempfile"),
-    *("typing_extensions", "urllib", "urllib3", "isal", "backports", "unittest", "traceback"),
+    *("argparse", "gettext", "random", "rich", "select", "selectors", "shutil", "socket", "ssl", "subprocess"),
+    *("tempfile", "typing_extensions", "urllib", "urllib3", "isal", "backports", "unittest", "traceback"),
 )
 # Of ours, what only a step to be done needs, an output to be written, or a server to be asked.
 MISS = frozenset(

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from argparse import Namespace
 
 from jettison.app.request import BuildRequest, BuildResult, CacheSource, CacheTarget, OutputSpec
 from jettison.base.errors import StepError, UsageError
 from jettison.cli import build_flags as flags
-from jettison.cli.arguments import Parser, say
+from jettison.cli.arguments import Given, Parser, say
 
 DESCRIPTION = """Build an image from a Dockerfile, as `docker buildx build` would.
 
@@ -98,7 +97,7 @@ def _cancel_on_signals() -> threading.Event:
     return cancel
 
 
-def _refuse(given: Namespace) -> None:
+def _refuse(given: Given) -> None:
     """What docker does and we do not yet. `--provenance=false` and `--sbom=false` ask for what is done anyway."""
     if given.push:
         raise UsageError("--push: pushing is not built yet", hint="-o type=oci,dest=app.tar and push it with skopeo")
@@ -107,7 +106,7 @@ def _refuse(given: Namespace) -> None:
             raise UsageError(f"{flag}: attestations are not built yet", hint=f"{flag}=false, or leave it out")
 
 
-def _check_files(given: Namespace) -> None:
+def _check_files(given: Given) -> None:
     """Before the build: whether the files that are written after it can be."""
     for path, flag in ((given.iidfile, "--iidfile"), (given.metadata_file, "--metadata-file")):
         if path and (not os.path.isdir(os.path.dirname(path) or ".") or os.path.isdir(path)):
@@ -117,7 +116,7 @@ def _check_files(given: Namespace) -> None:
             )
 
 
-def _write_files(given: Namespace, result: BuildResult) -> None:
+def _write_files(given: Given, result: BuildResult) -> None:
     if not given.iidfile and not given.metadata_file:
         return
     from jettison.cli.metadata import image_id, metadata_json
@@ -140,7 +139,7 @@ def _write(path: str, data: bytes, flag: str) -> None:
         ) from None
 
 
-def _request(given: Namespace) -> BuildRequest:
+def _request(given: Given) -> BuildRequest:
     outputs = tuple(flags.output(text) for text in given.output)
     if given.load and not outputs:
         outputs = (OutputSpec(type="image"),)
@@ -196,7 +195,7 @@ def _label(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _dockerfile(given: Namespace) -> tuple[str | None, str | None]:
+def _dockerfile(given: Given) -> tuple[str | None, str | None]:
     """(text, path): `-f -` reads the text from standard input."""
     if given.file != "-":
         return None, given.file
@@ -216,9 +215,9 @@ def _epoch() -> int | None:
 
 def _parser() -> Parser:
     parser = Parser("build", "[OPTIONS] PATH|URL|-", DESCRIPTION)
-    add = parser.add_argument
+    add = parser.option
     many = parser.repeated
-    add("context", nargs="?", metavar="PATH", default=".", help="the build context (default: the current directory)")
+    parser.word("context", "PATH", "the build context (default: the current directory)", required=False, default=".")
     many("-t", "--tag", metavar="NAME", help="name of the image, in the local store and in what -o writes")
     add("-f", "--file", metavar="FILE", help="the Dockerfile (default: PATH/Dockerfile; `-`: standard input)")
     many("-o", "--output", metavar="SPEC", help="type=oci|docker|tar|local|image|cacheonly[,dest=PATH,...]")

@@ -23,7 +23,7 @@ def run(args: list[str]) -> int:
     """Parse, call, print."""
     parser = Parser("du", "[OPTIONS]", DESCRIPTION)
     parser.flag("-v", "--verbose", help="show every image and every cache mount, too")
-    parser.add_argument("--format", metavar="FORMAT", default="text", choices=FORMATS, help="text or json (bytes)")
+    parser.option("--format", metavar="FORMAT", default="text", choices=FORMATS, help="text or json (bytes)")
     given = parser.read(args)
     from jettison.app.care import store_use
 

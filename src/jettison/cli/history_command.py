@@ -20,9 +20,9 @@ FORMATS = ("text", "json")
 def run(args: list[str]) -> int:
     """Parse, call, print."""
     parser = Parser("history", "[OPTIONS] [BUILD]", DESCRIPTION)
-    parser.add_argument("build", metavar="BUILD", nargs="?", help="which build to show")
+    parser.word("build", "BUILD", "which build to show", required=False)
     parser.flag("--why", help="say of every step what changed, or which key hit")
-    parser.add_argument("--format", metavar="FORMAT", default="text", choices=FORMATS, help="text or json")
+    parser.option("--format", metavar="FORMAT", default="text", choices=FORMATS, help="text or json")
     given = parser.read(args)
     from jettison.app.history import past_build, past_builds
 

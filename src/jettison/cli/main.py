@@ -116,7 +116,10 @@ def _dispatch(args: list[str]) -> int:
         command, rest = "build", rest[1:]
     if command not in COMMANDS:
         raise _unknown(command)
-    return _page(command)(rest)
+    try:
+        return _page(command)(rest)
+    except SystemExit:  # of --help, which has been shown
+        return 0
 
 
 def _page(command: str) -> "Callable[[list[str]], int]":

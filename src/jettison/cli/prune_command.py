@@ -38,7 +38,7 @@ def run(args: list[str]) -> int:
         metavar="FILTER",
         help="until=24h: only what was last used before then; type=exec.cachemount, regular or image (type!=: not it)",
     )
-    parser.add_argument(
+    parser.option(
         "--keep-storage",
         "--reserved-space",
         metavar="SIZE",

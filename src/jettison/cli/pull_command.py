@@ -16,8 +16,8 @@ itself: this command is for fetching ahead, and for trying a registry.
 def run(args: list[str]) -> int:
     """Parse, call, print the digest alone on standard output."""
     parser = Parser("pull", "[OPTIONS] IMAGE", DESCRIPTION)
-    parser.add_argument("image", metavar="IMAGE", help="a reference: NAME[:TAG][@DIGEST]")
-    parser.add_argument("--platform", metavar="OS/ARCH", help="(default: this machine's)")
+    parser.word("image", "IMAGE", "a reference: NAME[:TAG][@DIGEST]", required=True)
+    parser.option("--platform", metavar="OS/ARCH", help="(default: this machine's)")
     parser.flag("-q", "--quiet", help="print the digest alone")
     given = parser.read(args)
     _check(given.image, given.platform)

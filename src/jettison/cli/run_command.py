@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from argparse import REMAINDER
 
 from jettison.base.errors import UsageError
 from jettison.cli.arguments import Parser
@@ -82,17 +81,17 @@ def _check_ports(published: list[str]) -> None:
 
 def _parser() -> Parser:
     parser = Parser("run", "[OPTIONS] IMAGE [COMMAND [ARG...]]", DESCRIPTION)
-    add = parser.add_argument
-    add("-e", "--env", metavar="NAME[=VALUE]", action="append", default=[], help="set an environment variable")
+    add = parser.option
+    parser.repeated("-e", "--env", metavar="NAME[=VALUE]", help="set an environment variable")
     add("-w", "--workdir", metavar="DIR", help="the directory to start in (default: the image's)")
     add("-u", "--user", metavar="USER", help="the user to run as (default: the image's)")
     add("--entrypoint", metavar="PROGRAM", help="instead of the image's entrypoint; empty: none")
     add("--network", metavar="MODE", default="host", choices=("host", "default", "none"), help="host (default) or none")
-    add("-p", "--publish", metavar="PORT:PORT", action="append", default=[], help="accepted where both numbers agree")
+    parser.repeated("-p", "--publish", metavar="PORT:PORT", help="accepted where both numbers agree")
     add("--isolation", metavar="TIER", help="root or rootless (default: what works here)")
     parser.flag("--rm", help="accepted: nothing is ever kept")
     parser.flag("-i", "--interactive", help="accepted: standard input is always passed on")
     parser.flag("-t", "--tty", help="accepted: a terminal is always passed on")
-    add("image", metavar="IMAGE", help="a name or an id of the local store, or a reference to pull")
-    add("args", metavar="COMMAND", nargs=REMAINDER, help="instead of the image's CMD")
+    parser.word("image", "IMAGE", "a name or an id of the local store, or a reference to pull", required=True)
+    parser.rest("args", "COMMAND", "instead of the image's CMD")
     return parser
