@@ -19,6 +19,7 @@ Read = Callable[[int], bytes]
 
 CHUNK_BYTES = 1 << 17  # little enough to be summed and read while the processor still has it at hand
 _READ_BYTES = 1 << 17
+_KEPT_BYTES = 4 << 20
 _MAGIC_BYTES = 8  # that tell the formats apart
 _XZ_MEMORY_BYTES = 256 << 20  # xz -9 needs 65 MiB; a header may ask for 4 GiB
 
@@ -47,6 +48,7 @@ def decompressed(read: Read) -> Iterator[bytes]:
     """The uncompressed bytes of what `read` gives (up to so many bytes, b"" at the end), in pieces of at most
     `CHUNK_BYTES`. Raises InputError for a damaged or cut-off stream, and whatever `read` does.
     """
+    _keep_freed_memory()
     start = read(_READ_BYTES)
     while 0 < len(start) < _MAGIC_BYTES and (more := read(_READ_BYTES)):  # a file that grows gives what it has
         start += more
@@ -58,6 +60,13 @@ def decompressed(read: Read) -> Iterator[bytes]:
     while start:
         yield start
         start = read(CHUNK_BYTES)
+
+
+def _keep_freed_memory() -> None:
+    """Have glibc keep twice as much freed memory as is freed here, none of which was touched. Else it may give pages
+    back with each piece that was read and take new ones for the next, thousands of times.
+    """
+    bytes(_KEPT_BYTES)
 
 
 def _frames(read: Read, data: bytes, name: str, make: Callable[[], Any]) -> Iterator[bytes]:
