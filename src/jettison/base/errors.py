@@ -11,7 +11,7 @@ JettisonError                 exit code
 └── Cancelled                 130  the caller asked to stop
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations`: msgspec would compile every annotation's text again at each start.
 
 import errno
 
@@ -50,7 +50,7 @@ class JettisonError(Exception):
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.message, self.hint, self.location))
 
-    def at(self, location: Location | None) -> JettisonError:
+    def at(self, location: Location | None) -> "JettisonError":
         """This error, placed: the location is attached once, by the first who knows it."""
         if self.location is None:
             self.location = location

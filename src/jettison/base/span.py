@@ -1,6 +1,6 @@
 """Where a piece of text stands in its source, and how it is shown: file:line, the lines, carets under them."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: msgspec would compile every annotation's text again at each start.
 
 import msgspec
 
@@ -13,7 +13,7 @@ class Span(msgspec.Struct, frozen=True):
     end_line: int
     end_col: int
 
-    def to(self, other: Span) -> Span:
+    def to(self, other: "Span") -> "Span":
         """The span from the start of this one to the end of `other`."""
         return Span(self.start_line, self.start_col, other.end_line, other.end_col)
 

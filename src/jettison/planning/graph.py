@@ -1,6 +1,6 @@
 """The plan: steps in topological order, and the image that their last one becomes."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: msgspec would compile every annotation's text again at each start.
 
 import msgspec
 

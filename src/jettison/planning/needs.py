@@ -1,6 +1,6 @@
 """What lowering asks for and is told: the options of one plan, and the images whose configs it must know."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: msgspec would compile every annotation's text again at each start.
 
 from collections.abc import Callable
 
