@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from jettison.base import program
@@ -17,7 +17,8 @@ SCHEMA_VERSION = 3  # a new one only adds tables: an older index gets them when 
 FIRST_WITH_OPS = 3
 ANY_OP = ""  # in the table of ops: there are results of which it has none
 BUSY_TIMEOUT_S = 60.0
-WAL_PAGES = 250  # of 4 KiB: then they are moved into the index; the next one to open it reads as many
+WAL_BYTES = 2 << 20  # then they are moved into the index by who closes it; who opens it reads as many, in 1 ms or 2
+_MOST_WAL_PAGES = 4_000  # of 4 KiB, of a program that does not close it for long: then they are moved at once
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, result BLOB NOT NULL, used_s INTEGER NOT NULL) WITHOUT ROWID;
@@ -70,6 +71,7 @@ class Index:
         self.path = path
         self._pid = os.getpid()
         self._lock = threading.RLock()
+        self._has_written = False
         with _told(path):
             self._db = sqlite3.connect(path, BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
             try:
@@ -99,6 +101,7 @@ class Index:
             if self._db.in_transaction:  # part of a larger one
                 yield self._db
                 return
+            self._has_written = True
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
@@ -112,17 +115,28 @@ class Index:
         """Close the connection. Nothing else may be called afterwards.
 
         A program that is about to end leaves it to the kernel: the last one to close a connection waits for the disk,
-        and so does whoever writes first after that. What was written is safe in the -wal file, as after a crash.
+        and so does whoever writes first after that. What was written is safe in the -wal file, as after a crash. When
+        that is long, we wait for once: at the end, and not amid a step.
         """
         if program.is_ours():
+            if os.getpid() == self._pid:
+                self._shorten_wal()
             _left_open.append(self._db)
         elif os.getpid() == self._pid:
             with self._lock:
                 self._db.close()
 
+    def _shorten_wal(self) -> None:
+        """Move what is in a long -wal file into the index, and begin a new one."""
+        with self._lock, suppress(OSError, sqlite3.Error):
+            if self._has_written and os.stat(f"{self.path}-wal").st_size >= WAL_BYTES:
+                self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                self._db.execute("PRAGMA journal_size_limit=0")
+                self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+
     def _set_up(self) -> None:
         self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
+        self._db.execute(f"PRAGMA wal_autocheckpoint={_MOST_WAL_PAGES}")
         version = self._version()
         if version < SCHEMA_VERSION:
             version = self._create()

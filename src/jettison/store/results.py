@@ -2,6 +2,7 @@
 
 # No `from __future__ import annotations`: msgspec would compile every annotation's text again at each start.
 
+import sqlite3
 import time
 import zlib
 from collections.abc import Collection, Mapping
@@ -66,23 +67,17 @@ def forget(index: Index, keys: tuple[str, ...]) -> None:
 
 def save(index: Index, *savings: Saving) -> None:
     """Remember each result under every one of its keys, and as the newest of its op and at its site: in one
-    transaction.
+    transaction. What is so already is not written again: what is written, is written to the disk some day.
     """
     now = int(time.time())
     packed = [(each, _encode(each.candidate.result), _pack(each.candidate.parts)) for each in savings]
     with index.write() as db:
-        seq = 0
         for saving, text, parts in packed:
-            op, site = saving.op_digest, saving.candidate.site
-            db.executemany("INSERT OR REPLACE INTO results VALUES (?,?,?)", [(key, text, now) for key in saving.keys])
-            db.execute("DELETE FROM candidates WHERE op_digest=? AND site=? AND result=?", (op, site, text))
-            db.execute(
-                "INSERT INTO candidates (op_digest, site, result, parts) VALUES (?,?,?,?)", (op, site, text, parts)
-            )
-            db.execute(_trim("site"), (site, site, KEPT_AT_A_SITE))
-            db.execute(_trim("op_digest"), (op, op, KEPT_OF_AN_OP))
-            seq = db.execute("INSERT OR REPLACE INTO ops (op_digest) VALUES (?)", (op,)).lastrowid or 0
-        db.execute("DELETE FROM ops WHERE seq<=? AND op_digest<>?", (seq - KEPT_OPS, ANY_OP))
+            db.executemany(_SAVE, [(key, text, now, USED_GRAIN_S) for key in saving.keys])
+            candidate = (saving.op_digest, saving.candidate.site, text, parts)
+            if not _is_newest(db, candidate):
+                _add(db, candidate)
+            _note_op(db, saving.op_digest)
 
 
 def stand(index: Index, standing: Mapping[str, tuple[str, SavedResult]]) -> None:
@@ -97,6 +92,42 @@ def stand(index: Index, standing: Mapping[str, tuple[str, SavedResult]]) -> None
     if older:
         with index.write() as db:
             db.executemany("UPDATE candidates SET seq=(SELECT max(seq)+1 FROM candidates) WHERE seq=?", older)
+
+
+_SAVE = (
+    "INSERT INTO results VALUES (?1,?2,?3) ON CONFLICT (key) DO UPDATE SET result=?2, used_s=?3 "
+    "WHERE result<>?2 OR used_s NOT BETWEEN ?3-?4 AND ?3"
+)
+_NEWEST = (
+    "SELECT op_digest, site, result, parts FROM candidates "
+    "WHERE seq=(SELECT max(seq) FROM candidates WHERE op_digest=?) "
+    "AND seq=(SELECT max(seq) FROM candidates WHERE site=?)"
+)
+_Candidate = tuple[str, str, bytes, bytes]  # as its row: op digest, site, result, parts
+
+
+def _is_newest(db: sqlite3.Connection, candidate: _Candidate) -> bool:
+    """Whether the newest result of the op, and the newest at the site, is that one."""
+    found: _Candidate | None = db.execute(_NEWEST, candidate[:2]).fetchone()
+    return found == candidate
+
+
+def _add(db: sqlite3.Connection, candidate: _Candidate) -> None:
+    op, site, text, _ = candidate
+    db.execute("DELETE FROM candidates WHERE op_digest=? AND site=? AND result=?", (op, site, text))
+    db.execute("INSERT INTO candidates (op_digest, site, result, parts) VALUES (?,?,?,?)", candidate)
+    db.execute(_trim("site"), (site, site, KEPT_AT_A_SITE))
+    db.execute(_trim("op_digest"), (op, op, KEPT_OF_AN_OP))
+
+
+def _note_op(db: sqlite3.Connection, op_digest: str) -> None:
+    """An op of which there is a result is known for as long as it is among those saved last, more or less."""
+    sql = "SELECT max(seq), (SELECT seq FROM ops WHERE op_digest=?) FROM ops"
+    newest, its = db.execute(sql, (op_digest,)).fetchone()
+    if its is not None and its > newest - KEPT_OPS // 2:
+        return
+    seq = db.execute("INSERT OR REPLACE INTO ops (op_digest) VALUES (?)", (op_digest,)).lastrowid or 0
+    db.execute("DELETE FROM ops WHERE seq<=? AND op_digest<>?", (seq - KEPT_OPS, ANY_OP))
 
 
 def adopt(index: Index, key: str, result: SavedResult, others: tuple[str, ...]) -> None:

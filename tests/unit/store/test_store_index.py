@@ -2,6 +2,8 @@
 
 import os
 import sqlite3
+import subprocess
+import sys
 
 import msgspec
 import pytest
@@ -102,16 +104,65 @@ def test_what_was_adopted_may_be_of_any_op_until_no_result_is_left(store: Store)
     assert results.known_ops(store.index, (A, B)) == frozenset()
 
 
-def test_only_the_ops_that_were_saved_last_are_kept(store: Store):
-    def saving(number: int) -> results.Saving:
-        result = results.SavedResult(f"r{number}", (), ())
-        return results.Saving((f"k{number}",), f"op{number}", results.SavedCandidate("site", result, ()))
+def saving(number: int, *, layer: str = A, site: str = "site") -> results.Saving:
+    result = results.SavedResult(f"r{number}", (layer,), (layer,))
+    return results.Saving((f"k{number}",), f"op{number}", results.SavedCandidate(site, result, ()))
 
+
+def test_only_the_ops_that_were_saved_last_are_kept(store: Store):
     results.save(store.index, saving(0), saving(1))
     with store.index.write() as db:
         db.execute("UPDATE ops SET seq=seq+? WHERE op_digest='op1'", (results.KEPT_OPS - 1,))
-    results.save(store.index, saving(1))
-    assert results.known_ops(store.index, ("op0", "op1")) == {"op1"}
+    results.save(store.index, saving(1), saving(2))
+    assert results.known_ops(store.index, ("op0", "op1", "op2")) == {"op1", "op2"}
+
+
+def test_an_op_that_is_saved_again_counts_as_new_before_it_is_forgotten(store: Store):
+    results.save(store.index, saving(0), saving(1))
+    with store.index.write() as db:
+        db.execute("UPDATE ops SET seq=seq+? WHERE op_digest='op1'", (results.KEPT_OPS // 2,))
+    results.save(store.index, saving(0))
+    assert store.index.row("SELECT op_digest FROM ops ORDER BY seq DESC LIMIT 1") == ("op0",)
+
+
+def test_what_is_saved_again_as_it_was_is_not_written_again(store: Store):
+    results.save(store.index, saving(0), saving(1, site="elsewhere"))
+    size = os.path.getsize(f"{store.index.path}-wal")
+    results.save(store.index, saving(0), saving(1, site="elsewhere"))
+    assert os.path.getsize(f"{store.index.path}-wal") == size
+    results.save(store.index, saving(0, layer=B))
+    assert os.path.getsize(f"{store.index.path}-wal") > size
+    assert results.find(store.index, "k0") == results.SavedResult("r0", (B,), (B,))
+
+
+def test_what_comes_back_is_the_newest_again(store: Store):
+    for layer in (A, B, A):
+        results.save(store.index, saving(0, layer=layer))
+    assert results.layers_of(store.index, "op0", 8) == (A, B)
+    assert results.last_at(store.index, "site").result.added == (A,)
+
+
+PROGRAM = """
+import os, sys
+from jettison.base import program
+from jettison.store.index import Index
+program.claim()
+index = Index(sys.argv[1])
+with index.write() as db:
+    for number in range(int(sys.argv[2])):
+        db.execute("INSERT INTO answers VALUES (?,?,0)", (f"{sys.argv[3]} {number}", bytes(4000)))
+index.close()
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize(("rows", "is_left"), [(10, True), (1000, False)])
+def test_a_program_leaves_a_short_wal_and_moves_a_long_one(tmp_path, rows: int, is_left: bool):
+    path = str(tmp_path / "index.sqlite")
+    for name in ("first", "second"):
+        subprocess.run([sys.executable, "-c", PROGRAM, path, str(rows), name], check=True)
+        assert (os.path.getsize(f"{path}-wal") > 5000) == is_left
+    assert Index(path).row("SELECT count(*) FROM answers") == (2 * rows,)
 
 
 def test_it_is_never_used_across_a_fork(store: Store):
