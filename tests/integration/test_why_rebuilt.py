@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from typing import NamedTuple
@@ -10,8 +11,8 @@ import pytest
 
 import platforms
 from bases.layout import Layer
-from caches import Built, Machines
-from jettison.app.request import Secret
+from caches import Built, Layout, Machines
+from jettison.app.request import CacheSource, CacheTarget, Secret
 from jettison.oci.platform import format_platform, host_platform
 
 pytestmark = pytest.mark.root
@@ -220,3 +221,53 @@ def test_a_change_is_one_to_the_build_before_and_not_to_what_ran_last(tmp_path) 
     assert reasons(made, made.build("here")) == {}
     made.write(two="2")
     assert reasons(made, made.build("here")) == {"stage-0": "two changed"}
+
+
+CI = """\
+FROM busybox AS deps
+COPY lock /lock
+FROM busybox AS build
+ARG VERSION=1
+RUN echo $VERSION > /version
+COPY --from=deps /lock /lock
+COPY src /src
+RUN cat /src/* > /out
+FROM scratch
+COPY --from=build /out /version /
+"""
+
+
+def test_a_machine_that_has_nothing_but_a_cache_says_what_changed_since_that(tmp_path) -> None:
+    made, place = Machines(str(tmp_path)), str(tmp_path / "cache")
+    to, of = CacheTarget(type="local", dest=place, mode="max"), CacheSource(type="local", src=place)
+    made.write(Dockerfile=CI, lock="1")
+    os.makedirs(f"{made.context}/src")
+    made.write(**{"src/a": "1", "src/b": "1"})
+    made.build("first", to=to, build_args={"VERSION": "hunter2"})
+    assert "hunter2" not in json.dumps(Layout(place).document)
+    again = made.build("second", of=of, to=to, build_args={"VERSION": "hunter2"})
+    assert again.ran == []  # of what it hands on
+    made.write(**{"src/b": "2"})
+    third = made.build("third", of=of, build_args={"VERSION": "hunter2"})
+    assert [step.reason for step in third.result.record.steps if step.reason] == [
+        "src/b changed",
+        "the step before it changed",
+        "files from stage build changed",
+    ]
+    made.write(**{"src/b": "1"})
+    fourth = made.build("fourth", of=of)
+    assert next(step.reason for step in fourth.result.record.steps if step.reason) == "VERSION changed"
+
+
+def test_what_a_cache_says_of_a_stage_is_found_where_a_line_came_in(tmp_path) -> None:
+    made, place = Machines(str(tmp_path)), str(tmp_path / "cache")
+    to, of = CacheTarget(type="local", dest=place, mode="max"), CacheSource(type="local", src=place)
+    made.write(Dockerfile="FROM busybox\nCOPY one /\nCOPY two /\n", one="1", two="1")
+    made.build("first", to=to)
+    made.write(Dockerfile="FROM busybox\nRUN echo new > /new\nCOPY one /\nCOPY two /\n", two="2")
+    told = [step.reason for step in made.build("second", of=of).result.record.steps if step.reason]
+    assert told == [
+        "another instruction stood here",
+        "the step before it changed",
+        "two changed, the step before it changed",
+    ]

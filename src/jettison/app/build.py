@@ -112,7 +112,8 @@ class _Build:
             finisher = Finisher(
                 self._request, self._session, self._materials, self._images, self._emit, epoch=epoch_of(self._plans[0])
             )
-            caches = Caches(self._request, self._session, self._materials, self._images, self._emit)
+            parts = (self._request, self._session, self._materials, self._images, self._emit)
+            caches = Caches(*parts, scope=contexts.scope)
 
             def attempt(emit: Emit) -> Solved:
                 solved = Solved(self._plans, self._solve(contexts, caches, emit))

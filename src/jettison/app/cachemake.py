@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from jettison.app.elsewhere import Elsewhere
 from jettison.app.finish import Solved
 from jettison.app.images import Images, known_blob
 from jettison.app.materials import Materials
@@ -19,10 +20,12 @@ from jettison.base.errors import InternalError
 from jettison.layer.name import compressor_name
 from jettison.oci.cachedoc import (
     MAX_KEYS,
+    MAX_PARTS,
     SCHEMA,
     CachedLayer,
     CachedMount,
     CacheDocument,
+    CachedOrigin,
     CachedResult,
     inline_value,
 )
@@ -32,12 +35,13 @@ from jettison.planning import ops
 from jettison.planning.graph import Plan
 from jettison.record.model import Warned
 from jettison.sandbox.spec import Faith, FaithRequest
-from jettison.solve.key import KEY_VERSION, content_digest, op_digest_of
+from jettison.solve.key import KEY_VERSION, content_digest, op_digest_of, sealed
+from jettison.solve.performed import place_of
 from jettison.solve.ports import Emit, Key, Result
 from jettison.solve.run import SolveOutcome
 from jettison.store import results
 from jettison.store.layers import BlobFact
-from jettison.store.results import SavedResult
+from jettison.store.results import SavedCandidate, SavedResult
 
 Lost = Mapping[str, str]  # why it cannot go, by what cannot
 Reach = Callable[[list[BlobFact]], Lost]
@@ -49,6 +53,11 @@ class Chosen(msgspec.Struct, frozen=True):
     key: Key
     result: Result
     base: int
+
+    @property
+    def saved(self) -> SavedResult:
+        """As the index has it."""
+        return SavedResult(self.result.id, self.result.layers, self.result.added)
 
     @property
     def own(self) -> tuple[str, ...]:
@@ -91,7 +100,15 @@ def _base_of(plan: Plan, name: str, images: Images) -> tuple[str, ...]:
 class CacheMaker:
     """Makes the documents of a build."""
 
-    def __init__(self, session: Session, materials: Materials, images: Images, emit: Emit) -> None:
+    def __init__(
+        self,
+        session: Session,
+        materials: Materials,
+        images: Images,
+        emit: Emit,
+        elsewhere: Elsewhere | None = None,
+    ) -> None:
+        self._elsewhere = elsewhere
         self._session = session
         self._store = session.store
         self._packer = Packer(session, materials)
@@ -135,18 +152,33 @@ class CacheMaker:
         others = results.keys_by_result(self._store.index)
         sheet = _Sheet()
         for one in kept:
-            sheet.add(one, self._keys(one, others), lambda layer: self._cached(layer, blobs[layer]))
+            earlier = self._earlier(one)
+            keys = self._keys(one, earlier, others)
+            sheet.add(one, keys, lambda layer: self._cached(layer, blobs[layer]), self._origin(one, earlier))
         return Made(sheet.document(tuple(mounts)), tuple(blobs.values()))
 
-    def _keys(self, one: Chosen, others: Mapping[SavedResult, tuple[str, ...]]) -> tuple[str, ...]:
+    def _earlier(self, one: Chosen) -> list[SavedCandidate]:
+        """What is known of how the result was made, the newest first."""
+        found = results.candidates(self._store.index, op_digest_of(one.key), results.KEPT_OF_AN_OP)
+        return [each for each in found if each.result == one.saved]
+
+    def _keys(
+        self, one: Chosen, earlier: list[SavedCandidate], others: Mapping[SavedResult, tuple[str, ...]]
+    ) -> tuple[str, ...]:
         """The keys of a result: its definition's, and those of the contents that are known to yield it."""
-        result = one.result
-        saved = SavedResult(result.id, result.layers, result.added)
-        earlier = results.candidates(self._store.index, op_digest_of(one.key), results.KEPT_OF_AN_OP)
-        contents = (content_digest(other.parts) for other in earlier if other.result == saved)
+        contents = (content_digest(other.parts) for other in earlier)
         # A result that added nothing is that of many other steps, too.
-        same = others.get(saved, ()) if result.added else ()
+        same = others.get(one.saved, ()) if one.result.added else ()
         return tuple(dict.fromkeys((one.key.digest, *contents, *same)))[:MAX_KEYS]
+
+    def _origin(self, one: Chosen, earlier: list[SavedCandidate]) -> CachedOrigin | None:
+        """What a miss elsewhere is explained by: how it was made here, or what the cache said that it came from."""
+        salt, op = one.key.digest, op_digest_of(one.key)
+        if earlier:
+            parts = (text for part in sealed(earlier[0].parts, salt) for text in (part.name, part.value))
+            return CachedOrigin(op=op, place=place_of(earlier[0].site), parts=tuple(parts))
+        told = self._elsewhere.of_op(op) if self._elsewhere is not None else ()
+        return next((each.made for each in told if each.keys[0] == salt), None)
 
     def _packed(self, layers: list[str], compression: str) -> dict[str, BlobFact]:
         """Blobs of layers, made now or before, by the layers' ids."""
@@ -201,13 +233,24 @@ class _Sheet:
         self._layers: list[CachedLayer] = []
         self._numbers: dict[str, int] = {}
         self._results: list[CachedResult] = []
+        self._left = MAX_PARTS
 
-    def add(self, one: Chosen, keys: tuple[str, ...], cached: Callable[[str], CachedLayer]) -> None:
+    def add(
+        self,
+        one: Chosen,
+        keys: tuple[str, ...],
+        cached: Callable[[str], CachedLayer],
+        made: CachedOrigin | None = None,
+    ) -> None:
         """Write down a result. `cached` says what is known of a layer that no base brings."""
+        self._left -= len(made.parts) // 2 if made is not None else 0
+        made = made if self._left >= 0 else None
         own = frozenset(one.own)
         stack = (cached(layer) if layer in own else CachedLayer(diff_id=layer) for layer in one.result.layers)
         numbers = tuple(map(self._number, stack))
-        self._results.append(CachedResult(keys=keys, id=one.result.id, layers=numbers, added=len(one.result.added)))
+        self._results.append(
+            CachedResult(keys=keys, id=one.result.id, layers=numbers, added=len(one.result.added), made=made)
+        )
 
     def _number(self, layer: CachedLayer) -> int:
         number = self._numbers.setdefault(layer.diff_id, len(self._layers))

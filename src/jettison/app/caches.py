@@ -33,8 +33,16 @@ class Caches:
     """What a build finds results in and writes them to. Without any cache elsewhere it costs nothing."""
 
     def __init__(
-        self, request: BuildRequest, session: Session, materials: Materials, images: Images, emit: Emit
+        self,
+        request: BuildRequest,
+        session: Session,
+        materials: Materials,
+        images: Images,
+        emit: Emit,
+        *,
+        scope: str,
     ) -> None:
+        """`scope` is that of the build's places (`solve.run.solve`)."""
         self._request = request
         self._session = session
         self._materials = materials
@@ -48,7 +56,7 @@ class Caches:
             from jettison.app.elsewhere import Elsewhere, SharedCache
 
             self._elsewhere = Elsewhere(request.cache_from, session, images, emit, platforms(request))
-            self.results = SharedCache(session, self._elsewhere)
+            self.results = SharedCache(session, self._elsewhere, scope)
             self.restore_mount = MountRestorer(session, materials, self._elsewhere, emit)
         self.recovery = Recovery(session, materials, images, emit, self._elsewhere)
 

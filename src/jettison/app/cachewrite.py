@@ -53,7 +53,7 @@ class CacheWriter:
         self._materials = materials
         self._elsewhere = elsewhere
         self._emit = emit
-        self._maker = CacheMaker(session, materials, images, emit)
+        self._maker = CacheMaker(session, materials, images, emit, elsewhere)
 
     def write(self, target: CacheTarget, solved: Solved) -> None:
         """Write one cache. What goes wrong is raised, or, with ignore-error, told as a warning."""

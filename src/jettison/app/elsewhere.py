@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 
 import msgspec
 
-from jettison.app.cache import StoreCache, result_of
+from jettison.app.cache import OFFERED, StoreCache, result_of
 from jettison.app.cachefiles import Carried, Fetched, read_cache
 from jettison.app.images import Images, blob_fact
 from jettison.app.materials import each
@@ -21,8 +21,9 @@ from jettison.base.errors import Cancelled, JettisonError
 from jettison.oci.cachedoc import CachedLayer, CachedResult
 from jettison.oci.documents import Descriptor
 from jettison.oci.image import LAYER_TYPES
-from jettison.record.model import Warned
-from jettison.solve.ports import Emit, Result
+from jettison.record.model import KeyPart, Warned
+from jettison.solve.performed import place_of
+from jettison.solve.ports import Candidate, Emit, Result
 from jettison.store import results
 from jettison.store.cachemounts import name_of
 from jettison.store.layers import PackedFact
@@ -65,6 +66,14 @@ class Elsewhere:
         """What a cache mount held, in the first cache that has it."""
         name = name_of(cache_id)
         return next((known.mounts[name] for known in self._known() if name in known.mounts), None)
+
+    def last_at(self, place: str) -> CachedResult | None:
+        """What stood at a place (platform and step), in the first cache that knows of one."""
+        return next((known.by_place[place] for known in self._known() if place in known.by_place), None)
+
+    def of_op(self, op_digest: str) -> list[CachedResult]:
+        """The results of an op."""
+        return [result for known in self._known() for result in known.by_op.get(op_digest, ())]
 
     def lose(self, layers: Collection[str]) -> None:
         """Layers that cannot be had: no result with them is given from now on."""
@@ -124,6 +133,12 @@ class _Known:
     def __init__(self, fetched: Fetched) -> None:
         self.fetched = fetched
         self.results = {key: result for result in fetched.document.results for key in result.keys}
+        self.by_place: dict[str, CachedResult] = {}
+        self.by_op: dict[str, list[CachedResult]] = {}
+        for result in fetched.document.results:
+            if result.made is not None:
+                self.by_place.setdefault(result.made.place, result)
+                self.by_op.setdefault(result.made.op, []).append(result)
         self.mounts = {mount.name: Carried(mount.blob, fetched.source) for mount in fetched.document.mounts}
 
 
@@ -150,9 +165,10 @@ def _packed(layer: CachedLayer, blob: Descriptor) -> Iterator[PackedFact]:
 class SharedCache(StoreCache):
     """The store's results, and behind them those of caches elsewhere."""
 
-    def __init__(self, session: Session, elsewhere: Elsewhere) -> None:
+    def __init__(self, session: Session, elsewhere: Elsewhere, scope: str) -> None:
         super().__init__(session.store)
         self._elsewhere = elsewhere
+        self._scope = scope
 
     def find(self, key: str) -> Result | None:
         """The result under `key`, here or elsewhere. See `solve.ports.ResultCache.find`."""
@@ -161,6 +177,26 @@ class SharedCache(StoreCache):
             return found
         saved = self._elsewhere.result(key)
         return result_of(saved) if saved is not None and self._is_whole(saved) else None
+
+    def last_at(self, site: str) -> Candidate | None:
+        """What stood there last: here, else where the cache was made."""
+        found = super().last_at(site)
+        if found is None and (cached := self._elsewhere.last_at(place_of(site))) is not None:
+            found = self._candidate(cached)
+        return found
+
+    def candidates(self, op_digest: str) -> tuple[Candidate, ...]:
+        """Earlier results of the op: those of here, else what caches elsewhere say of theirs."""
+        return super().candidates(op_digest) or tuple(map(self._candidate, self._elsewhere.of_op(op_digest)))[:OFFERED]
+
+    def _candidate(self, cached: CachedResult) -> Candidate:
+        names, values = (cached.made.parts[::2], cached.made.parts[1::2]) if cached.made is not None else ((), ())
+        return Candidate(
+            site=f"{self._scope} {cached.made.place}" if cached.made is not None else "",
+            result=Result(id=cached.id),
+            parts=tuple(map(KeyPart, names, values)),
+            salt=cached.keys[0],
+        )
 
     def known_ops(self, op_digests: Collection[str]) -> frozenset[str]:
         """Those that the store may know; all of them where a cache elsewhere has anything: it names the keys of its

@@ -29,6 +29,7 @@ MAX_RESULTS = 20_000
 MAX_REFERENCES = 2_000_000  # of layers, by all results
 MAX_KEYS = 64  # of a result
 MAX_MOUNTS = 1_000
+MAX_PARTS = 100_000  # of keys, of all results
 _MAX_TEXT = 4_096
 
 
@@ -50,15 +51,26 @@ class CachedLayer(_Document, frozen=True, kw_only=True):
     compressor: str = ""
 
 
+class CachedOrigin(_Document, frozen=True, kw_only=True):
+    """What a miss is explained by: the digest of the result's op, the place where it stood (platform and step), and its
+    content key's parts, names and sealed values by turns, under the salt of the result's first key.
+    """
+
+    op: str
+    place: str
+    parts: tuple[str, ...] = ()
+
+
 class CachedResult(_Document, frozen=True, kw_only=True):
     """What a step yields under each of `keys`: `id` is the solver's identity of the tree, `layers` the whole stack as
-    numbers of the document's layers, bottom first; the last `added` of them are the step's own.
+    numbers of the document's layers, bottom first; the last `added` of them are the step's own. `made` is for people.
     """
 
     keys: tuple[str, ...]
     id: str
     layers: tuple[int, ...] = ()
     added: int = 0
+    made: CachedOrigin | None = None
 
 
 class CachedMount(_Document, frozen=True, kw_only=True):
@@ -155,6 +167,8 @@ def _problem(document: CacheDocument) -> str:
         return "it is too large"
     if sum(len(result.layers) for result in document.results) > MAX_REFERENCES:
         return "it is too large"
+    if sum(len(result.made.parts) for result in document.results if result.made is not None) > 2 * MAX_PARTS:
+        return "it is too large"
     problems = (
         *(_layer_problem(layer) for layer in document.layers),
         *(_result_problem(result, len(document.layers)) for result in document.results),
@@ -178,7 +192,16 @@ def _result_problem(result: CachedResult, layers: int) -> str:
         return "a result has a key or an id that is no digest"
     if not all(0 <= number < layers for number in result.layers):
         return f"result {result.id} names a layer that is not there"
+    if result.made is not None and not _is_origin(result):
+        return f"result {result.id} comes from nowhere"
     return "" if 0 <= result.added <= len(result.layers) else f"result {result.id} adds more layers than it has"
+
+
+def _is_origin(result: CachedResult) -> bool:
+    made = result.made
+    if made is None or not result.keys or len(made.parts) % 2 or not is_digest(made.op):
+        return False
+    return all(len(text) <= _MAX_TEXT for text in (made.place, *made.parts))
 
 
 def _mount_problem(mount: CachedMount) -> str:

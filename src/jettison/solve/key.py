@@ -26,6 +26,9 @@ ENV_PREFIX = "env "
 FILE_PREFIX = "file "
 SECRET_PREFIX = "secret "  # noqa: S105 - of a part's name
 
+SEAL = "~"  # begins a value that can be compared, and not be read
+_SEALED_DIGITS = 16
+
 # What does not change what a step yields: how it runs, how it is shown, what only checks it, and names of what a digest
 # already names (the identity of a source stands in for them).
 _LEFT_OUT = {
@@ -80,6 +83,15 @@ def content_key(parts: tuple[KeyPart, ...], inputs: Iterable[str], files: tuple[
 def content_digest(parts: tuple[KeyPart, ...]) -> str:
     """The digest of a content key that has these parts."""
     return _digest("content", tuple(part for part in parts if not part.name.startswith(FILE_PREFIX)))
+
+
+def sealed(parts: Iterable[KeyPart], salt: str) -> tuple[KeyPart, ...]:
+    """The parts, with marks for values: equal for equal values and salts. What leaves this machine says no more of a
+    value than the key that it is in.
+    """
+    return tuple(
+        KeyPart(part.name, SEAL + digest_of(f"{salt} {part.value}".encode())[7:][:_SEALED_DIGITS]) for part in parts
+    )
 
 
 def op_digest_of(key: Key) -> str:

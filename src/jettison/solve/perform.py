@@ -16,7 +16,7 @@ from jettison.record.model import KeyPart, StepCached, StepFinished, StepStarted
 from jettison.solve import why
 from jettison.solve.define import Defined, LocalRead, keyed, read_local
 from jettison.solve.faults import Fault
-from jettison.solve.key import content_key, read_by_content, result_id
+from jettison.solve.key import content_key, read_by_content, result_id, sealed
 from jettison.solve.performed import EMPTY, Performed, Site, is_source
 from jettison.solve.ports import Cancel, Candidate, Emit, Entry, Executor, Inputs, Key, Result, ResultCache
 
@@ -235,11 +235,12 @@ class Performer:
         here = self._cache.last_at(site.text())
         own = len(defined.parts)
         same: tuple[Candidate, ...] = ()
-        if here is None or here.parts[:own] != key.parts[:own]:
+        if here is None or here.parts[:own] != _as_told_by(here, key)[:own]:
             same = self._earlier(defined)
         before = _first_in(site.stage, same) or here or _first_in(site.project, same)
         if before is not None:
-            return why.reason(before.parts, key.parts, why.labels(step, defined.producers))
+            found = why.reason(before.parts, _as_told_by(before, key), why.labels(step, defined.producers))
+            return why.NOT_GIVEN if before.salt and found == why.GONE else found
         if is_source(step.op):
             return why.FIRST_FETCH
         return why.first_build(site.platform if any(site.is_elsewhere(each.site) for each in same) else "")
@@ -310,6 +311,11 @@ class Turns:
     def _claim(self, key: str, mine: threading.Event) -> threading.Event:
         with self._lock:
             return self._taken.setdefault(key, mine)
+
+
+def _as_told_by(candidate: Candidate, key: Key) -> tuple[KeyPart, ...]:
+    """The key's parts in the form that those of the candidate have."""
+    return sealed(key.parts, candidate.salt) if candidate.salt else key.parts
 
 
 def _first_in(place: str, candidates: Iterable[Candidate]) -> Candidate | None:

@@ -53,6 +53,11 @@ class Site(msgspec.Struct, frozen=True):
         return text.startswith(f"{self.scope} ") and not text.startswith(self.project)
 
 
+def place_of(site: str) -> str:
+    """A site's text without its scope: the platform and the step, which other machines have, too."""
+    return site[site.rfind(" ", 0, max(site.rfind("#"), 0)) + 1 :]
+
+
 def is_source(op: ops.AnyOp) -> bool:
     """Whether the op brings a tree from elsewhere: its results are found by what it is, and never forced."""
     return isinstance(op, (ops.ImageOp, ops.HttpOp, ops.GitOp, ops.ScratchOp))

@@ -39,12 +39,14 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """An earlier result of the same op: what a re-run is compared with, and what a miss explains itself by.
 
-    `parts` are those of its content key; `site` is where it was made.
+    `parts` are those of its content key; `site` is where it was made. `salt`: another machine made it, the parts are
+    sealed with that (`solve.key.sealed`), and of `result` its identity alone is given.
     """
 
     site: str = ""
     result: Result
     parts: tuple[KeyPart, ...] = ()
+    salt: str = ""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):

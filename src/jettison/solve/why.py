@@ -9,12 +9,13 @@ from jettison.base.digest import is_digest
 from jettison.planning import ops
 from jettison.planning.graph import Step
 from jettison.record.model import KeyPart
-from jettison.solve.key import ENV_PREFIX, FILE_PREFIX, INPUT_PREFIX, OP_PART, SECRET_PREFIX, VERSION_PART
+from jettison.solve.key import ENV_PREFIX, FILE_PREFIX, INPUT_PREFIX, OP_PART, SEAL, SECRET_PREFIX, VERSION_PART
 from jettison.syntax.regex import lazy
 
 FIRST_BUILD = "first build of this step"
 FIRST_FETCH = "not fetched before"
 GONE = "its earlier result is no longer in the store"
+NOT_GIVEN = "no cache gives its earlier result"
 
 NAMED_CHANGES = 3
 SHOWN_VALUE = 40
@@ -102,8 +103,8 @@ def _is_local(name: str, inputs: tuple[str, ...]) -> bool:
 
 
 def _input(name: str, inputs: tuple[str, ...]) -> str:
-    index = int(name[len(INPUT_PREFIX) :])
-    return inputs[index] if index < len(inputs) else name
+    number = name[len(INPUT_PREFIX) :]  # a cache elsewhere may say anything
+    return inputs[int(number)] if number.isdecimal() and int(number) < len(inputs) else name
 
 
 def _label(name: str, inputs: tuple[str, ...]) -> str:
@@ -111,15 +112,15 @@ def _label(name: str, inputs: tuple[str, ...]) -> str:
 
 
 def _file(name: str, before: str | None, after: str | None) -> str:
-    path = _printable(name[len(FILE_PREFIX) :].lstrip("/")) or "."
+    path = name[len(FILE_PREFIX) :].lstrip("/") or "."
     return f"{path} {_verb(before, after)}"
 
 
-def _printable(path: str) -> str:
-    """The path in one line that says nothing to a terminal: a name may hold any byte."""
-    if path.isprintable():
-        return path
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in path)
+def _printable(text: str) -> str:
+    """The text in one line that says nothing to a terminal: a name may hold any byte."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _own(name: str, before: str | None, after: str | None) -> str:
@@ -130,8 +131,8 @@ def _own(name: str, before: str | None, after: str | None) -> str:
         return f"{variable} {_verb(before, after)}{'' if hidden else _values(before, after)}"
     if name.startswith(SECRET_PREFIX):
         return f"{name} {_verb(before, after)}"
-    if name.startswith(("source ", "mount ", "script ")):
-        kind, number = name.split(" ")
+    kind, _, number = name.partition(" ")
+    if kind in {"source", "mount", "script"} and number.isdecimal():
         return f"{kind} {int(number) + 1} {_verb(before, after)}"
     word = _WORDS.get(name, name)
     verb = _verb(before, after) if word.startswith("--") else "changed"
@@ -147,6 +148,8 @@ def _verb(before: str | None, after: str | None) -> str:
 def _values(before: str | None, after: str | None) -> str:
     if before is None or after is None or is_digest(before) or is_digest(after):
         return ""
+    if before.startswith(SEAL):
+        return ""
     if len(before) > SHOWN_VALUE or len(after) > SHOWN_VALUE:
         return ""
     return f" from {before} to {after}"
@@ -155,7 +158,7 @@ def _values(before: str | None, after: str | None) -> str:
 def _listed(found: list[str]) -> str:
     more = len(found) - NAMED_CHANGES
     tail = f", and {more} more" if more > 0 else ""
-    return ", ".join(found[:NAMED_CHANGES]) + tail
+    return ", ".join(map(_printable, found[:NAMED_CHANGES])) + tail
 
 
 def _by_name(parts: tuple[KeyPart, ...]) -> dict[str, str]:

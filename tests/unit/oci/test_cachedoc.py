@@ -12,10 +12,12 @@ from jettison.oci.cachedoc import (
     CACHE,
     INLINE_MEMBER,
     MAX_CACHE_BYTES,
+    MAX_PARTS,
     MAX_REFERENCES,
     CachedLayer,
     CachedMount,
     CacheDocument,
+    CachedOrigin,
     CachedResult,
     cache_bytes,
     cache_manifest,
@@ -33,13 +35,19 @@ def digest(number: int) -> str:
 
 BLOB = Descriptor(media_type="m", digest=digest(1), size=3)
 ELSEWHERE = msgspec.structs.replace(BLOB, urls=("http://x",))
+MADE = CachedOrigin(op=digest(8), place="linux/amd64#build.2", parts=("env V", "~1", "input 0", "~2"))
 DOCUMENT = CacheDocument(
     schema=1,
     key_version="1",
     layers=(CachedLayer(diff_id=digest(2)), CachedLayer(diff_id=digest(3), blob=BLOB, created_s=5, tar_bytes=512)),
-    results=(CachedResult(keys=(digest(4), digest(5)), id=digest(6), layers=(0, 1), added=1),),
+    results=(CachedResult(keys=(digest(4), digest(5)), id=digest(6), layers=(0, 1), added=1, made=MADE),),
     mounts=(CachedMount(name=digest(7), label="/root/.cache", blob=BLOB),),
 )
+
+
+def result(**change: object) -> CachedResult:
+    """A result that says this of where it was made."""
+    return CachedResult(keys=(digest(4),), id=digest(6), made=msgspec.structs.replace(MADE, **change))
 
 
 def test_what_is_written_is_read_back():
@@ -92,6 +100,11 @@ def test_inline():
         ({"results": (CachedResult(keys=(), id=digest(1), layers=(0,), added=2),)}, "more layers"),
         ({"results": (CachedResult(keys=(), id=digest(1), added=-1),)}, "more layers"),
         ({"results": (CachedResult(keys=(), id=digest(1), layers=(0,) * (MAX_REFERENCES + 1)),)}, "too large"),
+        ({"results": (CachedResult(keys=(), id=digest(1), made=MADE),)}, "nowhere"),
+        ({"results": (result(op="op"),)}, "nowhere"),
+        ({"results": (result(parts=("odd",)),)}, "nowhere"),
+        ({"results": (result(place="x" * 5000),)}, "nowhere"),
+        ({"results": (result(parts=("x",) * (2 * MAX_PARTS + 2)),)}, "too large"),
         ({"mounts": (CachedMount(name="../x", blob=BLOB),)}, "malformed"),
         ({"mounts": (CachedMount(name=digest(1), blob=BLOB),) * 1001}, "too large"),
     ],

@@ -5,7 +5,7 @@ import pytest
 from jettison.planning import ops
 from jettison.planning.graph import Step
 from jettison.record.model import KeyPart
-from jettison.solve.key import content_key, op_parts
+from jettison.solve.key import content_key, op_parts, sealed
 from jettison.solve.why import FIRST_BUILD, GONE, labels, reason
 
 LABELS = ("the step before it", "files of the build context", "files from stage build")
@@ -56,6 +56,22 @@ def test_files_are_named_instead_of_the_context_they_are_in():
 def test_a_name_stays_in_one_line_and_says_nothing_to_a_terminal():
     after = parts(COPY, "t", "f2", "b", files={"a\nb": "1", "\x1b[2Jé": "1"})
     assert reason(parts(COPY, "t", "f1", "b"), after, LABELS) == r"a\nb is new, \x1b[2Jé is new"
+
+
+@pytest.mark.parametrize(
+    "name", ["input x", "input", "input ²", "source", "source 1 2", "mount -1", "env \x1b", "", "file "]
+)
+def test_what_a_cache_says_may_be_anything(name: str):
+    after = parts(run("make"), "t1")
+    assert reason((*after, KeyPart(name, "~1")), after, LABELS).isprintable()
+
+
+def test_of_sealed_parts_a_change_is_told_and_no_value():
+    before = sealed(parts(run("make", env={"V": "1"}), "t1"), "a key")
+    after = sealed(parts(run("make", env={"V": "2"}), "t1"), "a key")
+    assert reason(before, after, LABELS) == "V changed"
+    assert reason(before, before, LABELS) == GONE
+    assert before != sealed(parts(run("make", env={"V": "1"}), "t1"), "another key")
 
 
 def test_many_changes_are_counted():
