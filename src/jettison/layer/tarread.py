@@ -27,7 +27,10 @@ _MAX_MAJOR, _MAX_MINOR = 0xFFF, 0xFFFFF  # what Linux keeps; it cuts off the res
 _MAX_SECONDS = 9_223_372_036
 _NS = 1_000_000_000
 _ZERO = bytes(BLOCK_BYTES)
-_FIELDS = struct.Struct("100s24s12s12s8sc100s8s32s32s8s8s155s12x")
+_FIELDS = struct.Struct("100s24s12s12s8xc")  # what every entry has: the rest is cut out of the few that have it
+_TARGET, _MAGIC, _MAJOR, _MINOR, _PREFIX = (
+    slice(start, end) for start, end in ((157, 257), (257, 265), (329, 337), (337, 345), (345, 500))
+)
 _KINDS = {b"0": FILE, b"\0": FILE, b"7": FILE, b"S": FILE, b"1": HARD_LINK, b"2": SYMLINK, b"3": CHAR, b"4": BLOCK}
 _KINDS |= {b"5": DIR, b"D": DIR, b"6": FIFO}
 _EXTENSIONS = (b"x", b"L", b"K", b"g")
@@ -140,24 +143,25 @@ def _read_entry(stream: Stream, block: bytes) -> Entry | None:
 
 
 def _plain_entry(block: bytes, records: dict[str, bytes], long_name: str | None, long_target: str | None) -> Entry:
-    name, ids, size, mtime, _, flag, target, magic, _, _, major, minor, prefix = _FIELDS.unpack(block)
+    name, ids, size, mtime, flag = _FIELDS.unpack_from(block)
     kind = _KINDS.get(flag)
     if kind is None:
         raise InputError(f"the archive has an entry of unknown type {flag!r}")
     full = _cut(name) if long_name is None else long_name
-    if long_name is None and prefix[0] and magic == _USTAR_MAGIC:
-        full = f"{_cut(prefix)}/{full}"
+    if block[_PREFIX.start] and long_name is None and block[_MAGIC] == _USTAR_MAGIC:
+        full = f"{_cut(block[_PREFIX])}/{full}"
     entry = Entry(full, kind, *_ids(ids), _number(size, "size", _MAX_BYTES), _nanoseconds(mtime))
-    if target[0] or long_target is not None:
-        entry.target = _cut(target) if long_target is None else long_target
+    if block[_TARGET.start] or long_target is not None:
+        entry.target = _cut(block[_TARGET]) if long_target is None else long_target
     if records:
         _apply(entry, records)
     if flag == b"\0" and entry.name.endswith("/"):
         entry.kind = DIR  # before ustar a directory was told by its name
     if entry.kind == FILE or flag == b"D":  # GNU's D lists what is in the directory
         entry.stored = entry.size
-    if kind in (CHAR, BLOCK) and magic in (_USTAR_MAGIC, _GNU_MAGIC):
-        entry.device = (_number(major, "device", _MAX_MAJOR), _number(minor, "device", _MAX_MINOR))
+    if kind in (CHAR, BLOCK) and block[_MAGIC] in (_USTAR_MAGIC, _GNU_MAGIC):
+        major, minor = _number(block[_MAJOR], "device", _MAX_MAJOR), _number(block[_MINOR], "device", _MAX_MINOR)
+        entry.device = (major, minor)
     return entry
 
 
