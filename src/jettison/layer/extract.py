@@ -86,10 +86,11 @@ class Extraction:
             return
         path = f"{place}/{name}" if place else name
         self._count(path)
-        if entry.kind == HARD_LINK:
-            self._link(parent, name, path, entry)
-        elif entry.kind == DIR:
+        kind = entry.kind
+        if kind == DIR:
             self._directory(parent, name, path, entry)
+        elif kind == HARD_LINK:
+            self._link(parent, name, path, entry)
         else:
             self._other(parent, name, path, entry, stream)
 
@@ -297,8 +298,10 @@ class Extraction:
         for path, node in found if self.below else ():
             if node.implied:
                 self._as_below(path, node)
+        if not self._linked:
+            return [node.row(path) for path, node in found]
         names: dict[int, list[str]] = {}
-        for path, node in found if self._linked else ():
+        for path, node in found:
             if node.kind not in (DIR, DELETED):
                 names.setdefault(id(node), []).append(path)
         return [node.row(path, _group(names.get(id(node), []))) for path, node in found]

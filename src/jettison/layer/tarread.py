@@ -28,6 +28,8 @@ _MAX_SECONDS = 9_223_372_036
 _NS = 1_000_000_000
 _ZERO = bytes(BLOCK_BYTES)
 _FIELDS = struct.Struct("100s24s12s12s8xc")  # what every entry has: the rest is cut out of the few that have it
+_COMMON = struct.Struct("100s24s11sc12s6s2sc")
+_COMMON_KINDS = {b"0": FILE, b"5": DIR}
 _TARGET, _MAGIC, _MAJOR, _MINOR, _PREFIX = (
     slice(start, end) for start, end in ((157, 257), (257, 265), (329, 337), (337, 345), (345, 500))
 )
@@ -65,12 +67,15 @@ def entries(stream: Stream) -> Iterator[Entry]:
     skipped. The archive ends at two zero blocks, or where the stream ends between entries.
     """
     while True:
-        block = _next_header(stream)
-        if block is None:
-            return
-        entry = _read_entry(stream, block)
+        first = stream.read(BLOCK_BYTES)
+        entry = _common_entry(first)
         if entry is None:
-            continue
+            block = _checked(stream, first)
+            if block is None:
+                return
+            entry = _read_entry(stream, block)
+            if entry is None:
+                continue
         end = stream.offset + entry.stored
         yield entry
         stream.skip(end - stream.offset + (-entry.stored % BLOCK_BYTES))
@@ -82,8 +87,33 @@ def is_tar(start: bytes) -> bool:
     return len(block) == BLOCK_BYTES and block != _ZERO and _sum_is_right(block)
 
 
+def _common_entry(block: bytes) -> Entry | None:
+    """The entry of a header as nearly all are, by few calls: a file's or directory's, all of it in plain fields. None
+    for any other, right or wrong.
+    """
+    if len(block) < BLOCK_BYTES or block[_TARGET.start] or block[_PREFIX.start]:
+        return None
+    name, ids, size, size_end, mtime, stated, stated_end, flag = _COMMON.unpack_from(block)
+    kind = _COMMON_KINDS.get(flag)
+    if kind is None or size_end not in b"\0 " or stated_end != b"\0 " or not (size + stated).isdigit():
+        return None
+    try:
+        size_bytes, wanted = int(size, 8), int(stated, 8)
+    except ValueError:
+        return None
+    if wanted != _sum(block):
+        return None
+    mode, uid, gid = _ids(ids)
+    stored = size_bytes if kind == FILE else 0
+    return Entry(_cut(name), kind, mode, uid, gid, size_bytes, _nanoseconds(mtime), stored)
+
+
 def _next_header(stream: Stream) -> bytes | None:
-    block = stream.read(BLOCK_BYTES)
+    return _checked(stream, stream.read(BLOCK_BYTES))
+
+
+def _checked(stream: Stream, block: bytes) -> bytes | None:
+    """The block, if it is a header; None where the archive ends."""
     if not block:
         return None
     if len(block) < BLOCK_BYTES:
@@ -106,11 +136,16 @@ def _sum_is_right(block: bytes) -> bool:
         wanted = int(stated, 8)
     except ValueError:
         return False
-    # The sum of up to 256 bytes, by what is quick at it: the lower half of Adler-32 is one more, modulo 65521.
-    first, second, third = adler32(block[:148]), adler32(block[156:356]), adler32(block[356:])
-    actual = (first & 0xFFFF) + (second & 0xFFFF) + (third & 0xFFFF) - 3 + 8 * 32
+    actual = _sum(block)
     # Some old programs summed signed bytes.
     return wanted == actual or wanted == actual - 256 * sum(byte > 127 for byte in block[:148] + block[156:])
+
+
+def _sum(block: bytes) -> int:
+    """What a header's checksum is to be."""
+    # The sum of up to 256 bytes, by what is quick at it: the lower half of Adler-32 is one more, modulo 65521.
+    first, second, third = adler32(block[:148]), adler32(block[156:356]), adler32(block[356:])
+    return (first & 0xFFFF) + (second & 0xFFFF) + (third & 0xFFFF) - 3 + 8 * 32
 
 
 def _read_entry(stream: Stream, block: bytes) -> Entry | None:

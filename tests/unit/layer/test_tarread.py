@@ -112,6 +112,30 @@ def test_old_archives_are_read():
     assert [(entry.name, entry.kind, content) for entry, content in found] == [("old/", "d", b""), ("f", "f", b"abc")]
 
 
+@pytest.mark.parametrize("size_form", ["%011o\0", "%011o ", "%012o", "%11o ", "%o\0\0\0"])
+@pytest.mark.parametrize("sum_form", ["%06o\0 ", "%06o  ", "%6o\0 ", "%07o\0", "%07o "])
+@pytest.mark.parametrize("kind", [b"0", b"5", b"\0", b"7"])
+def test_numbers_are_read_however_they_are_written(kind, size_form, sum_form):
+    block = bytearray(header(b"f", kind, 0o640, uid=7, gid=8, mtime=9)[-512:])
+    size = 0 if kind == b"5" else 5
+    block[124:136] = (size_form % size).encode().ljust(12, b"\0")
+    block[148:156] = b" " * 8
+    block[148:156] = (sum_form % sum(block)).encode()
+    ((entry, content),) = read(bytes(block) + (b"12345" + bytes(507) if size else b"") + END)
+    assert (entry.name, entry.kind, entry.size, content) == ("f", "d" if kind == b"5" else "f", size, b"12345"[:size])
+    assert (entry.mode, entry.uid, entry.gid, entry.mtime_ns) == (0o640, 7, 8, 9_000_000_000)
+
+
+@pytest.mark.parametrize("field", [b"1_000000005", b"00000000 05", b"00000000008", b"+0000000005"])
+def test_what_python_takes_for_a_number_is_none(field):
+    block = bytearray(header(b"f", b"0"))
+    block[124:136] = field + b"\0"
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    with pytest.raises(InputError, match="a size is no number"):
+        read(bytes(block) + END)
+
+
 def test_a_sum_is_exact_where_it_is_large():
     block = bytearray(b"\xff" * 512)
     block[148:156] = b"%06o\0 " % (504 * 255 + 8 * 32)
