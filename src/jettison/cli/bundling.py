@@ -1,6 +1,6 @@
 """Writes the bundle (`bundle`), at the end of a command that imported what the file does not have.
 
-It takes what was imported, what a keeper imports, and what the file has and is still true: after a few runs the file
+It takes what was imported, by a keeper, too, and what the file has and is still true: after a few runs the file
 has what its user's commands need, and none of them writes any more. Code comes from .pyc files alone, and only from
 those that are true of their source: what Python would read itself.
 """
@@ -30,6 +30,7 @@ from jettison.cli.bundle import (
 from jettison.cli.bundle import Loader as BundleLoader
 
 MOST_BYTES = 32 << 20
+_KEEPERS = "jettison.sandbox.birth"  # who has imported this has begun a keeper, most likely
 SETTLED_S = 60  # two commands with two sys.path would replace each other's file for ever: not more often than that
 _PYC_HEAD_BYTES = 16
 
@@ -39,13 +40,14 @@ Part = tuple[Row, bytes]
 def complete(bundle: Bundle) -> None:
     """Write the bundle anew with the modules that it lacks. Whatever is in the way, the command has done its work."""
     try:
-        import_what_a_keeper_does()
+        if _KEEPERS in sys.modules:
+            _import_what_a_keeper_does()
         _complete(bundle.path, bundle.missed)
     except BaseException:  # noqa: BLE001 - nobody asked for this, and nobody is to hear of it: not even with ^C
         return
 
 
-def import_what_a_keeper_does() -> None:
+def _import_what_a_keeper_does() -> None:
     """A keeper is a process of its own: what it has missed, this one has not seen."""
     from jettison.sandbox import archives, keeper, serve
 
