@@ -11,8 +11,10 @@ from collections.abc import Iterator
 import pytest
 
 from aftermath import GOOD, assert_nothing_is_left, good_build, said
+from bases.layout import Image, Layer
 from fakes.servers import free_port, started
 from golden import Golden
+from jettison.oci.platform import host_platform
 from project import Outcome, Project, project
 from users import User, ordinary_user
 
@@ -86,6 +88,20 @@ def test_a_disk_that_is_full_for_layers_and_outputs(small: Project, golden: Gold
     files = build(small, "FROM scratch\nCOPY middle /\n", f"--output=type=tar,dest={archive}")
     check(golden, "full-disk-output", files, small)
     assert "image.tar" not in os.listdir(small.out)
+    assert "ran" not in good_build(small)
+    assert_nothing_is_left(small)
+
+
+@pytest.mark.root
+def test_a_disk_that_is_full_for_a_base(small: Project, golden: Golden) -> None:
+    good_build(small)
+    layer = Layer("large")
+    layer.file("large", os.urandom(30 << 20))
+    made = Image(f"{small.folder}/large", host_platform().architecture)
+    made.layer(layer)
+    made.finish("large", {})
+    text = 'FROM large\nRUN ["/large"]\n'
+    check(golden, "full-disk-base", build(small, text, f"--build-context=large=oci-layout://{made.directory}"), small)
     assert "ran" not in good_build(small)
     assert_nothing_is_left(small)
 

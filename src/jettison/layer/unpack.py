@@ -14,7 +14,7 @@ from typing import Self
 
 import msgspec
 
-from jettison.base.errors import HostError, InputError
+from jettison.base.errors import HostError, InputError, full_store
 from jettison.layer.decompress import Read, decompressed
 from jettison.layer.extract import Extraction, Lookup
 from jettison.layer.growing import Growing
@@ -175,7 +175,8 @@ def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 def _of_system(error: OSError, what: str) -> InputError | HostError:
     if error.errno in _FAULTS_OF_INPUT:
         return InputError(f"{what} cannot be unpacked: {error.strerror}: {error.filename}")
-    return HostError(f"{what} cannot be unpacked: {error.strerror}: {error.filename}")
+    where = f": {error.filename}" if error.filename else ""
+    return full_store(error) or HostError(f"{what} cannot be unpacked: {error.strerror}{where}")
 
 
 class _Summed:

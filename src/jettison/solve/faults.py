@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jettison.base.errors import Cancelled, HostError, JettisonError
+from jettison.base.errors import Cancelled, HostError, JettisonError, full_store
 from jettison.planning.graph import Step
 from jettison.record.model import StepFailed, StepStarted
 from jettison.solve.ports import Emit
@@ -33,7 +33,7 @@ def placed(error: BaseException, step: Step) -> BaseException:
     if isinstance(error, JettisonError):
         return error if isinstance(error, Cancelled) else error.at(step.location)
     if isinstance(error, OSError):
-        told = HostError(f"{step.display or step.id}: {error}", location=step.location)
-        told.__cause__ = error
+        told = full_store(error) or HostError(f"{step.display or step.id}: {error}")
+        told.at(step.location).__cause__ = error
         return told
     return error

@@ -95,8 +95,14 @@ def test_a_missing_file_fails_its_step(bench: Bench, monkeypatch: pytest.MonkeyP
 
 
 def test_what_the_system_refuses_is_the_hosts_fault(bench: Bench):
+    failing(bench, "build.2", OSError(24, "Too many open files"))
+    with pytest.raises(HostError, match="Too many open files"):
+        bench.solve(plan(*two_stages()))
+
+
+def test_a_full_disk_is_told_in_one_way(bench: Bench):
     failing(bench, "build.2", OSError(28, "No space left on device"))
-    with pytest.raises(HostError, match="No space left"):
+    with pytest.raises(HostError, match="the store's disk is full"):
         bench.solve(plan(*two_stages()))
 
 
