@@ -49,7 +49,7 @@ class Bundle:
         self.rows = rows
         self.missed: list[str] = []
 
-    def find_spec(self, name: str, path: "Sequence[str] | None" = None, _target: object = None) -> ModuleSpec | None:
+    def find_spec(self, name: str, path: "Sequence[str] | None" = None, target: object = None) -> ModuleSpec | None:  # noqa: ARG002
         """How to load module `name` of a package with that `path`; None if there is no row of it that is true."""
         row = self.rows.get(name)
         if row is None or not (path is None or (len(path) == 1 and path[0] == row[1])) or not is_true(row):

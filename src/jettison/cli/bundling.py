@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import marshal
 import os
+import stat
 import sys
 import time
 from importlib.machinery import ExtensionFileLoader, ModuleSpec, SourceFileLoader
@@ -85,38 +86,30 @@ def _part(name: str) -> Part | None:
     is_package = spec.submodule_search_locations is not None
     if not os.path.isabs(source) or (is_package and spec.submodule_search_locations != [folder]):
         return None
-    about = os.stat(source)
-    cached, body = "", b""
-    if type(spec.loader) in (SourceFileLoader, BundleLoader) and spec.cached:
-        cached, body = spec.cached, _code(spec.cached, about)
-    elif type(spec.loader) is not ExtensionFileLoader:
-        return None
-    if cached and not body:
-        return None
     where = os.path.dirname(folder) if is_package else folder
-    return (
-        source,
-        where,
-        int(about.st_mtime),
-        about.st_size,
-        cached,
-        is_package,
-        0,
-        len(body),
-        checksum_of(body),
-    ), body
+    try:
+        about = os.stat(source)
+        if type(spec.loader) is ExtensionFileLoader:
+            cached, body = "", b""
+        elif type(spec.loader) in (SourceFileLoader, BundleLoader) and spec.cached:
+            cached, body = spec.cached, _code(spec.cached, about)
+        else:
+            return None
+    except (OSError, ValueError):
+        return None
+    row = (source, where, int(about[stat.ST_MTIME]), about.st_size, cached, is_package, 0, len(body), checksum_of(body))
+    return row, body
 
 
 def _code(cached: str, source: os.stat_result) -> bytes:
-    """What a .pyc has, if it is true of its source by the rule of Python's own loader; else nothing."""
-    try:
-        with open(cached, "rb") as file:
-            data = file.read()
-    except OSError:
-        return b""
+    """What a .pyc has. Raises ValueError if Python's own loader would not take it."""
+    with open(cached, "rb") as file:
+        data = file.read()
     numbers = (0, int(source.st_mtime) & 0xFFFF_FFFF, source.st_size & 0xFFFF_FFFF)  # 0: a .pyc that goes by time
     head = MAGIC_NUMBER + b"".join(number.to_bytes(4, "little") for number in numbers)
-    return data[_PYC_HEAD_BYTES:] if data.startswith(head) else b""
+    if not data.startswith(head):
+        raise ValueError(f"{cached} is not what its source was compiled to")
+    return data[_PYC_HEAD_BYTES:]
 
 
 def _unplaced(part: Part | None) -> Part | None:

@@ -37,6 +37,14 @@ def main(argv: list[str] | None = None) -> int:
     """
     if argv is not None:
         return _run(argv)
+    try:
+        return _program()
+    except KeyboardInterrupt:  # before there was anybody to take it
+        _complain("interrupted")
+        os._exit(INTERRUPTED)
+
+
+def _program() -> "NoReturn":
     bundle = _begin_bundle()
     import gc
 
@@ -45,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
     program.claim()
     gc.set_threshold(*_GC_THRESHOLDS)
     _open_streams()
-    return _leave(_run(sys.argv[1:]), bundle)
+    _leave(_run(sys.argv[1:]), bundle)
 
 
 def _begin_bundle() -> "Bundle | None":

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -102,7 +103,7 @@ def test_a_module_is_as_python_would_have_made_it(place: Place) -> None:
     place.write("pack/data.txt", "data")
     place.write(
         "pack/about.py",
-        """import importlib.resources, inspect, traceback
+        """import importlib.metadata, importlib.resources, inspect, traceback
 def fail():
     raise ValueError("here")  # the line that is shown
 try:
@@ -113,6 +114,7 @@ import pack
 VALUE = [
     __file__, __cached__, __package__, pack.__path__, pack.__file__, inspect.getsource(fail), __spec__.origin,
     importlib.resources.files("pack").joinpath("data.txt").read_text(), told,
+    importlib.metadata.version("msgspec"),
 ]
 """,
     )
@@ -281,6 +283,14 @@ def test_modules_of_a_namespace(place: Place, tmp_path) -> None:
     Place(second, "").write("space/leaf.py", "VALUE = 6\n")
     age(place.path)
     assert place.run("space.leaf", folders=(second,)) == ["space.leaf ordinary 6"]
+
+
+def test_modules_of_a_zip_are_left_where_they_are(place: Place, tmp_path) -> None:
+    archive = str(tmp_path / "zipped.zip")
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("zipped.py", "VALUE = 8\n")
+    place.run("alone", "zipped", folders=(archive,))
+    assert place.run("alone", "zipped", folders=(archive,)) == ["alone bundle 1", "zipped ordinary 8"]
 
 
 def test_extension_modules_are_found_where_they_lie(place: Place) -> None:
