@@ -238,3 +238,10 @@ def test_a_dockerfile_that_is_not_utf8(project: Project) -> None:
     project.build("--tag=latin", "--progress=rawjson", f"--metadata-file={project.out}/meta.json").ok()
     assert run(project, "latin", "sh", "-c", "echo $A").ok().stdout == "caf\ufffd\n"
     project.jettison("build", "--call=outline,format=json", project.context).ok()
+
+
+def test_ctrl_c_while_the_program_starts_is_one_line(project: Project) -> None:
+    """It may come in the middle of an import, as here, before anything of a command is there."""
+    project.write("early/msgspec/__init__.py", "raise KeyboardInterrupt\n")
+    outcome = project.jettison("build", ".", variables={"PYTHONPATH": f"{project.context}/early"})
+    assert outcome == Outcome(130, "", "jettison: interrupted\n")
