@@ -139,6 +139,21 @@ def test_a_base_that_a_build_has_found_is_there_when_it_needs_its_bytes(project:
             assert len(Materials(session, lambda _: None).blobs(base.layers)) == 4
 
 
+def test_a_keeper_that_rests_takes_rubbish_with_it_and_another_one_may_be_asked(project: Project) -> None:
+    with Session.open(project.store) as session:
+        with session.store.scratch() as directory:
+            os.mkdir(os.path.join(directory, "left"))
+        session.keeper()
+        session.rest()
+        assert not os.path.exists(directory)
+        tier = session.tier()
+        assert tier
+        assert session.sizes((project.store,)) > (0,)
+        assert session.tier() == tier
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
 def test_only_cache_mounts_may_go(app: Project) -> None:
     said = app.jettison("prune", "-f", "--filter=type=exec.cachemount").ok().stdout
     assert "removed cache mount /c" in said

@@ -114,6 +114,8 @@ class Finisher:
         kept = next((output for output in outputs if output.type == "image"), None)
         images = self._built(solved, self._naming(kept, made), made)
         names = tuple(dict.fromkeys((*tags, *(str(parse_reference(n)) for n in (kept.names if kept else ())))))
+        if not self._request.cache_to:  # a cache elsewhere may yet want layers packed
+            self._session.rest()
         self._name(images, names)
         return self._made(images, names)
 

@@ -25,6 +25,8 @@ class Session:
         self.commits: dict[GitOp, str] = {}  # what refs meant when this session first asked
         self._isolation = isolation
         self._keeper: Keeper | None = None
+        self._ending: list[Keeper] = []
+        self._tier = ""
         self._registry: Registry | None = None
         self._lock = threading.Lock()
         self._removing: list[threading.Thread] = []
@@ -40,17 +42,27 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._lock:
-            keeper = self._keeper
-        if keeper is None:
-            self.store.close()
-            return
-        self._sweep(keeper)
-        keeper.dismiss()
+        self._dismiss()
         try:
             self.store.close()
         finally:
-            keeper.close()
+            for keeper in self._ending:
+                keeper.close()
+
+    def rest(self) -> None:
+        """Nothing is left for the keeper to do, most likely: it ends while we go on. If one is asked for all the same,
+        that is a new one. Not while others use it.
+        """
+        self._tier = self.tier()
+        self._dismiss()
+
+    def _dismiss(self) -> None:
+        with self._lock:
+            keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            self._ending.append(keeper)
+            self._sweep(keeper)
+            keeper.dismiss()
 
     def _sweep(self, keeper: Keeper) -> None:
         """Have what dead builds left removed, and what this one began: the keeper may remove what others own."""
@@ -122,7 +134,7 @@ class Session:
     def tier(self) -> str:
         """The name of the tier in use, "" while no keeper was needed, or where none works and nobody asked for one."""
         try:
-            return self._keeper.tier.name if self._keeper is not None else ""
+            return self._keeper.tier.name if self._keeper is not None else self._tier
         except HostError:
             return ""
 

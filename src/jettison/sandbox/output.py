@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from jettison.sandbox.spec import MAX_OUTPUT_BYTES, Output
 
 _READ = 64 * 1024
+_IDLE_MS = 100  # without a word of the step
 
 
 class Pump:
@@ -21,13 +22,20 @@ class Pump:
         for fd in pipes:
             os.set_blocking(fd, False)
 
-    def run(self, ended: int) -> None:
-        """Send what comes until the descriptor `ended` is readable; what the pipes then hold is left to rest()."""
+    def run(self, ended: int, when_idle: Callable[[], None] = lambda: None) -> None:
+        """Send what comes until the descriptor `ended` is readable; what the pipes then hold is left to rest().
+
+        `when_idle` is called once, when the step has taken its time.
+        """
+        until_idle_ms: int | None = _IDLE_MS
         poll = select.poll()
         for fd in (ended, *self._streams):
             poll.register(fd, select.POLLIN)
         while True:
-            ready = [fd for fd, _ in poll.poll()]
+            ready = [fd for fd, _ in poll.poll(until_idle_ms)]
+            if not ready:
+                when_idle()
+                until_idle_ms = None
             for fd in ready:
                 if fd != ended and not self._read(fd):
                     poll.unregister(fd)

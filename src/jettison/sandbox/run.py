@@ -14,7 +14,7 @@ from jettison.sandbox.frames import Reader
 from jettison.sandbox.output import Pump
 from jettison.sandbox.sockets import Socket
 from jettison.sandbox.storage import remove_tree
-from jettison.sandbox.taping import taping
+from jettison.sandbox.taping import taping, warm
 from jettison.tree.commit import LiveView, Made, commit, is_untouched, remove_mountpoints
 from jettison.tree.content import snapshot_digest
 from jettison.tree.row import Row
@@ -93,7 +93,7 @@ class _Step:
         handle = os.pidfd_open(pid)
         try:
             made, refused = self._setup(status)
-            pump.run(handle)
+            pump.run(handle, when_idle=warm)  # a COPY of what this step makes may be next
         except BaseException:
             os.kill(pid, signal.SIGKILL)
             raise

@@ -19,6 +19,11 @@ class Layer:
     packed: spec.Packed | None = None
 
 
+def warm() -> None:
+    """Import what a layer takes, for one that is wanted of this process later."""
+    import jettison.layer.pack  # noqa: F401
+
+
 @contextmanager
 def taping(pressing: spec.Pressing | None) -> Iterator[Layer]:
     """For the time in which the snapshot is made. Without `pressing` there is no tape, and nothing comes of it."""

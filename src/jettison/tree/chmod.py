@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from jettison.base.errors import InputError
+from jettison.syntax.regex import lazy
 
-_CLAUSE = re.compile(r"([ugoa]*)((?:[-+=](?:[rwxXst]+|[ugo]|))+)")
-_ACTION = re.compile(r"([-+=])([ugo]|[rwxXst]*)")
+_CLAUSE = lazy(r"([ugoa]*)((?:[-+=](?:[rwxXst]+|[ugo]|))+)")
+_ACTION = lazy(r"([-+=])([ugo]|[rwxXst]*)")
 _WHO = {"u": 0o4700, "g": 0o2070, "o": 0o0007}  # setuid belongs to the user, setgid to the group
 _STICKY = 0o1000
 _ALL = 0o7777 & ~_STICKY

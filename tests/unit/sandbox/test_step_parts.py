@@ -126,6 +126,21 @@ def pumped(*writes: bytes) -> list[bytes]:
     return frames
 
 
+def test_a_step_that_takes_its_time_leaves_some_for_other_things_once() -> None:
+    reading, writing = os.pipe()
+    ended = os.pipe()
+    calls: list[int] = []
+
+    def when_idle() -> None:
+        calls.append(1)
+        os.write(ended[1], b"!")  # so it only ends once this was called
+
+    Pump({reading: 1}, lambda _frame: None).run(ended[0], when_idle)
+    for fd in (reading, writing, *ended):
+        os.close(fd)
+    assert calls == [1]
+
+
 def test_output_is_cut_at_line_ends() -> None:
     assert pumped(b"one\ntwo\nthr", b"ee\nend") == [b"one\ntwo\n", b"three\n", b"end"]
 
