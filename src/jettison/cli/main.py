@@ -45,13 +45,13 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _program() -> "NoReturn":
-    bundle = _begin_bundle()
     import gc
 
+    gc.set_threshold(*_GC_THRESHOLDS)
+    bundle = _begin_bundle()
     from jettison.base import program
 
     program.claim()
-    gc.set_threshold(*_GC_THRESHOLDS)
     _open_streams()
     _leave(_run(sys.argv[1:]), bundle)
 
