@@ -95,11 +95,19 @@ class ResultCacheContract:
         save(cache, (key("c", "three"),), OP, "site", Result(id="c"))
         assert cache.last_at("site").parts == (KeyPart("three", "1"),)
 
-    def test_what_was_never_saved_at_a_site_does_not_stand_there(self, cache: ResultCache, layers):
+    def test_what_was_saved_elsewhere_may_stand_at_a_site(self, cache: ResultCache, layers):
+        del layers
+        save(cache, (key("a", "one"),), OP, "site", Result(id="a"))
+        cache.stand(Entry(keys=(), op_digest=OP, site="here", result=Result(id="a")))
+        for site in ("site", "here"):
+            assert cache.last_at(site).parts == (KeyPart("one", "1"),)
+            assert cache.last_at(site).site == site
+
+    def test_what_was_never_saved_stands_nowhere(self, cache: ResultCache, layers):
         del layers
         save(cache, (key("a", "one"),), OP, "site", Result(id="a"))
         cache.stand(Entry(keys=(), op_digest=OP, site="site", result=Result(id="b")))
-        cache.stand(Entry(keys=(), op_digest=OP, site="nowhere", result=Result(id="a")))
+        cache.stand(Entry(keys=(), op_digest="sha256:" + "1" * 64, site="nowhere", result=Result(id="a")))
         cache.stand()
         assert cache.last_at("site").result.id == "a"
         assert cache.last_at("nowhere") is None

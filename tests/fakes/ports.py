@@ -8,6 +8,8 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Collection
 
+import msgspec
+
 from jettison.base.errors import Cancelled
 from jettison.planning import ops
 from jettison.planning.graph import Plan, Step
@@ -47,9 +49,11 @@ class FakeCache:
     def stand(self, *entries: Entry) -> None:
         with self._lock:
             for entry in entries:
-                place = (entry.op_digest, entry.site, entry.result)
-                found = [each for each in self.saved if (each[0], each[1], each[2].result) == place]
-                self.saved = [each for each in self.saved if each not in found] + found[-1:]
+                same = [each for each in self.saved if (each[0], each[2].result) == (entry.op_digest, entry.result)]
+                same.sort(key=lambda each: each[1] == entry.site)
+                for op, _, candidate in same[-1:]:
+                    place = (op, entry.site, msgspec.structs.replace(candidate, site=entry.site))
+                    self.saved = [each for each in self.saved if each != place] + [place]
 
     def candidates(self, op_digest: str) -> tuple[Candidate, ...]:
         with self._lock:

@@ -223,6 +223,16 @@ def test_a_change_is_one_to_the_build_before_and_not_to_what_ran_last(tmp_path) 
     assert reasons(made, made.build("here")) == {"stage-0": "two changed"}
 
 
+def test_a_change_where_all_was_found_is_one_to_that(two: Machines, tmp_path) -> None:
+    other = Machines(str(tmp_path / "other"))
+    other.write(Dockerfile=TWO)
+    other.store = two.store  # type: ignore[method-assign] - the same files in another directory, one store
+    assert reasons(other, other.build("here")) == {}
+    other.write(Dockerfile=TWO.replace("echo one", "echo two"))
+    told = {"build": "the command changed", "stage-1": "files from stage build changed"}
+    assert reasons(other, other.build("here")) == told
+
+
 CI = """\
 FROM busybox AS deps
 COPY lock /lock

@@ -73,7 +73,7 @@ class ResultCache(Protocol):
 
     def stand(self, *entries: Entry) -> None:
         """These results, found by key (`keys` does not matter), are what stands at their sites now: `last_at` gives
-        them. Nothing comes of one that was never saved there.
+        them. Nothing comes of one that was never saved anywhere.
         """
 
     def candidates(self, op_digest: str) -> tuple[Candidate, ...]:

@@ -81,17 +81,24 @@ def save(index: Index, *savings: Saving) -> None:
 
 
 def stand(index: Index, standing: Mapping[str, tuple[str, SavedResult]]) -> None:
-    """Make known results (op and result, by site) the newest at their sites: one question where they are already."""
+    """Make known results (op and result, by site) the newest at their sites, wherever they were made. It is one
+    question where they are that already.
+    """
     wanted = {site: (op, _encode(result)) for site, (op, result) in standing.items()}
     marks = ",".join("?" * len(wanted))
     newest = f"SELECT max(seq) FROM candidates WHERE site IN ({marks}) GROUP BY site"  # noqa: S608
     rows = index.rows(f"SELECT site, op_digest, result FROM candidates WHERE seq IN ({newest})", *wanted)  # noqa: S608
-    others = [(*wanted[site], site) for site, op, text in rows if wanted[site] != (op, text)]
-    sql = "SELECT seq FROM candidates WHERE op_digest=? AND result=? AND site=?"
-    older = [row for each in others if (row := index.row(sql, *each)) is not None]
-    if older:
+    there = {site: (op, text) for site, op, text in rows}
+    sql = "SELECT parts FROM candidates WHERE op_digest=? AND result=? ORDER BY site=? DESC, seq DESC LIMIT 1"
+    moved = [
+        (op, site, text, row[0])
+        for site, (op, text) in wanted.items()
+        if there.get(site) != (op, text) and (row := index.row(sql, op, text, site)) is not None
+    ]
+    if moved:
         with index.write() as db:
-            db.executemany("UPDATE candidates SET seq=(SELECT max(seq)+1 FROM candidates) WHERE seq=?", older)
+            for candidate in moved:
+                _add(db, candidate)
 
 
 _SAVE = (
