@@ -56,6 +56,16 @@ def ours_doubted(project: Project) -> list[str]:
     return [mark for mark in marks if os.path.islink(mark) and os.readlink(mark) == EARLIER]
 
 
+def blobs(project: Project) -> list[str]:
+    directory = os.path.join(project.store, "store", "blobs", "sha256")
+    return [os.path.join(directory, name) for name in sorted(os.listdir(directory))]
+
+
+def is_document(path: str) -> bool:
+    with open(path, "rb") as file:
+        return file.read(1) == b"{"
+
+
 def verdicts(project: Project) -> set[str]:
     return {step["verdict"] for step in project.record()["steps"] if step.get("stage")}
 
@@ -85,6 +95,16 @@ def test_a_short_file_is_not_copied_from(built: Project):
         cut_short(path)
     built.write("Dockerfile", DOCKERFILE + "COPY --from=first /made /twice\n")
     assert built.image().file("twice") == b"made\n"
+
+
+def test_documents_that_are_short_are_had_anew(built: Project):
+    before = built.image().config
+    documents = [path for path in blobs(built) if is_document(path)]
+    assert documents
+    for path in documents:
+        cut_short(path)
+    assert built.image().config == before
+    assert verdicts(built) == {"cached"}
 
 
 def test_what_is_whole_is_read_when_its_bytes_are_needed_and_believed(built: Project):

@@ -166,7 +166,7 @@ class Finisher:
         store = self._session.store
         entries: list[NamedImage] = []
         for image in images:
-            store.blobs.put(image.config)
+            store.blobs.put_document(image.config)
             entries.extend(_named(image, name) for name in names or (image.config_digest,))
         if entries:
             store.names.put(*entries)

@@ -189,8 +189,8 @@ class Images:
     def _learn(self, name: str, platform: str, resolved: ResolvedManifest, source: str) -> Base:
         """Keep the documents and where the layers' blobs are; nothing else is fetched."""
         base = _base(resolved.digest, resolved.config_digest, resolved.config, resolved.layers, name)
-        self._store.blobs.put(resolved.manifest)
-        self._store.blobs.put(resolved.config)
+        self._store.blobs.put_document(resolved.manifest)
+        self._store.blobs.put_document(resolved.config)
         self._pin(base)
         for row in base.rows:
             if row.descriptor is not None:

@@ -1,4 +1,7 @@
-"""Content-addressed blobs: written aside, verified while they stream in, synced, renamed. Never half there."""
+"""Content-addressed blobs: written aside, verified while they stream in, synced, renamed. Never half there.
+
+Documents are not synced, but proved by their digest whenever they are read (docs/decisions, 17).
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,15 @@ import os
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, Self
 
-from jettison.base.digest import digest_of, hex_of, running
+from jettison.base.digest import SMALL_BYTES, digest_of, hex_of, running
 from jettison.base.errors import HostError, InputError
 from jettison.store.leases import Lease
 from jettison.store.locks import Gate, Stop, held
+
+if TYPE_CHECKING:
+    import hashlib
 
 CHUNK = 1 << 20
 _FLUSH_BYTES = 8 << 20  # the disk begins with what was written, while the rest still comes in: syncing waits less
@@ -79,6 +85,17 @@ class Blobs:
                 writer.write(data)
         return digest
 
+    def put_document(self, data: bytes) -> str:
+        """Keep the bytes of a document, which nobody reads but by `document`; their digest.
+
+        They are not synced: a power cut may harm them, and they are proved whenever they are read.
+        """
+        digest = digest_of(data)
+        if self.document(digest) is None:
+            with Ingest(self, digest, len(data), sync=False) as writer:
+                writer.write(data)
+        return digest
+
     def ingest(self, digest: str, size: int | None = None) -> Ingest:
         """A writer for a blob that must have that digest (and size). Leaving its block keeps the blob; raising in it
         leaves nothing behind. Raises InputError when the bytes are not those that were promised.
@@ -121,12 +138,13 @@ class Blobs:
 class Ingest:
     """One blob on its way in: a context manager; `write` its bytes in order."""
 
-    def __init__(self, blobs: Blobs, digest: str, size: int | None) -> None:
+    def __init__(self, blobs: Blobs, digest: str, size: int | None, *, sync: bool = True) -> None:
         self._final = blobs.path(digest)
         self._aside = blobs.aside(digest)
         self._digest = digest
         self._size = size
-        self._hash = running()
+        self._sync = sync
+        self._hash = self._new_hash()
         self._file: BinaryIO | None = None
         self.written = 0
         self._flushed = 0
@@ -169,7 +187,7 @@ class Ingest:
             raise AssertionError("a blob is written within its block")
         self._file.seek(0)
         self._file.truncate()
-        self._hash = running()
+        self._hash = self._new_hash()
         self.written = self._flushed = 0
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -180,11 +198,15 @@ class Ingest:
             with file:
                 if kind is None:
                     self._verify()
-                    os.fsync(file.fileno())
+                    if self._sync:
+                        os.fsync(file.fileno())
             if kind is None:
                 os.replace(self._aside, self._final)
         finally:
             _remove(self._aside)
+
+    def _new_hash(self) -> hashlib._Hash:
+        return running(expected_bytes=SMALL_BYTES if self._size is None else self._size)
 
     def _verify(self) -> None:
         if self._size is not None and self.written != self._size:

@@ -86,6 +86,16 @@ def test_a_document_has_a_limit(store: Store):
         store.blobs.read(DIGEST, 10)
 
 
+def test_a_document_that_a_power_cut_harmed_is_kept_anew(store: Store):
+    assert store.blobs.put_document(DATA) == DIGEST
+    assert store.blobs.document(DIGEST) == DATA
+    with open(store.blobs.path(DIGEST), "r+b") as file:
+        file.truncate(len(DATA) // 2)
+    assert store.blobs.put_document(DATA) == DIGEST
+    assert store.blobs.document(DIGEST) == DATA
+    assert os.listdir(store.lease.tmp()) == []
+
+
 def test_a_blob_is_fetched_once(store: Store):
     asked = []
 
