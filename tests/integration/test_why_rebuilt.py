@@ -184,6 +184,11 @@ def test_no_cache_of_a_stage(two: Machines) -> None:
     assert [step.hit for step in built.result.record.steps if step.stage == "stage-1"] == ["content"]
 
 
+def test_a_stage_that_is_not_built_is_told_of(two: Machines) -> None:
+    built = two.build("here", no_cache_filter=("build", "Biuld"))
+    assert built.warnings == ["--no-cache-filter Biuld: no stage of that name is built"]
+
+
 def test_another_platform(tmp_path) -> None:
     made = Machines(str(tmp_path))
     made.write(Dockerfile="FROM other\nCOPY given /\n", given="x")

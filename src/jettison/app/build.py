@@ -152,6 +152,10 @@ class _Build:
     def _announce(self) -> None:
         steps = {step.id: step.display for plan in self._plans for step in plan.steps}
         self._emit(BuildStarted(steps=tuple(steps.items())))
+        stages = {step.stage.lower() for plan in self._plans for step in plan.steps}
+        unknown = [name for name in self._request.no_cache_filter if name.lower() not in stages]
+        for name in unknown:
+            self._emit(Warned(message=f"--no-cache-filter {name}: no stage of that name is built"))
         for warning in self._warnings:
             self._emit(warning)
 

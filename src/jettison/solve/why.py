@@ -25,6 +25,7 @@ _SECRET = lazy(
     r"(?:^|_)(apikey|auth|credentials?|key|password|pword|passwd|secret|token)(?:_|$)",
     re.IGNORECASE,
 )
+_ADD = "add"  # of a CopyOp: it is an ADD
 _WORDS = {
     "args": "the command",
     "path": "the path",
@@ -52,7 +53,7 @@ def reason(old: tuple[KeyPart, ...] | None, new: tuple[KeyPart, ...], inputs: tu
     before, after = _by_name(old), _by_name(new)
     if before.get(VERSION_PART) != after.get(VERSION_PART):
         return "jettison counts keys in another way than it did"
-    if before.get(OP_PART) != after.get(OP_PART):
+    if before.get(OP_PART) != after.get(OP_PART) or before.get(_ADD) != after.get(_ADD):
         return "another instruction stood here"
     changed = [name for name in (*after, *(n for n in before if n not in after)) if before.get(name) != after.get(name)]
     own = [name for name in changed if not name.startswith((INPUT_PREFIX, FILE_PREFIX))]

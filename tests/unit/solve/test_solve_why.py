@@ -1,5 +1,6 @@
 """Why a step runs again, in the words that a user reads."""
 
+import msgspec
 import pytest
 
 from jettison.planning import ops
@@ -23,6 +24,8 @@ def run(command: str = "make", **fields: object) -> ops.RunOp:
 
 COPY = ops.CopyOp(sources=(ops.CopySource(1, "/a"), ops.CopySource(2, "/b")), dest="/", dest_is_dir=True)
 
+ADD = msgspec.structs.replace(COPY, add=True)
+
 
 @pytest.mark.parametrize(
     ("before", "after", "told"),
@@ -39,6 +42,7 @@ COPY = ops.CopyOp(sources=(ops.CopySource(1, "/a"), ops.CopySource(2, "/b")), de
         (parts(COPY, "t1", "f1", "b1"), parts(COPY, "t1", "f1", "b2"), "files from stage build changed"),
         (parts(COPY, "t1", "f1", "b1"), parts(COPY, "t1", "f2", "b1"), "files of the build context changed"),
         (parts(run()), parts(COPY), "another instruction stood here"),
+        (parts(ADD, "t", "f", "b"), parts(COPY, "t", "f", "b"), "another instruction stood here"),
         (parts(COPY, "t", "f", "b"), parts(COPY, "t", "f", "b"), GONE),
         (None, parts(COPY), FIRST_BUILD),
     ],
