@@ -10,7 +10,7 @@ from jettison.record import model
 
 
 class Fate(msgspec.Struct, frozen=True):
-    """What became of a step. `verdict`: ran, cached, failed or unneeded."""
+    """What became of a step. `verdict`: ran, cached, failed, cancelled (another one failed) or unneeded."""
 
     verdict: str = "unneeded"
     hit: str = ""
@@ -31,6 +31,8 @@ def fates(events: Iterable[model.AnyEvent]) -> dict[str, Fate]:
             case model.StepFinished():
                 before = found.get(event.step, Fate())
                 found[event.step] = Fate("ran", before.hit, before.reason, event.duration_ms)
+            case model.StepFailed(message="cancelled"):
+                found[event.step] = Fate("cancelled", "", found.get(event.step, Fate()).reason)
             case _:
                 pass
     return found

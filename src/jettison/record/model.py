@@ -108,8 +108,8 @@ class KeyPart(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class StepRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One step of a build. `verdict`: ran, cached, failed, or unneeded (nothing asked for it). `hit` is as in
-    StepCached, `reason` says why it ran.
+    """One step of a build. `verdict`: ran, cached, failed, cancelled (another one failed, or the build was called off),
+    or unneeded (nothing asked for it). `hit` is as in StepCached, `reason` says why it ran.
     """
 
     id: str

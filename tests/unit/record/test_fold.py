@@ -11,10 +11,13 @@ def test_each_step_has_the_fate_that_its_events_tell():
         model.StepCached(step="hit", hit="content"),
         model.StepFinished(step="ran", duration_ms=5),
         model.StepFailed(step="broke", message="m"),
+        model.StepStarted(step="stopped", reason="new"),
+        model.StepFailed(step="stopped", message="cancelled"),
     ]
     assert fates(events) == {
         "ran": Fate("ran", "", "new", 5),
         "broke": Fate("failed", "", "new"),
+        "stopped": Fate("cancelled", "", "new"),
         "hit": Fate("cached", "content"),
     }
 
