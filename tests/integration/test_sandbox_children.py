@@ -128,8 +128,30 @@ def test_a_child_that_was_killed_while_it_waited_is_not_asked(base: Sandbox) -> 
         keeper.ask(base.request("/bin/true"))
         (worker,) = workers(keeper)
         os.kill(worker, signal.SIGKILL)
-        assert select.select(keeper._free, [], [], LIMIT_SECONDS)[0]  # the keeper has heard of it, and let go
+        waiting = [each for each, _ in keeper._free]
+        assert select.select(waiting, [], [], LIMIT_SECONDS)[0]  # the keeper has heard of it, and let go
         assert keeper.ask(base.request("/bin/true")) == spec.Ran(exit_code=0, changed=False)
+
+
+def test_who_did_the_like_last_is_asked_again(base: Sandbox) -> None:
+    fifo = spec.BoundCache(target="/c", directory=base.path("cache"))
+    with Keeper.start(base.folder, "root") as keeper:
+        keeper.ask(base.request("/bin/sh", "-c", "mknod c/1 p; mknod c/2 p", mounts=(fifo,)))
+        scripts = ("echo > c/1; read x < c/2", "read x < c/1; echo > c/2")
+        requests = [base.request("/bin/sh", "-c", script, mounts=(fifo,)) for script in scripts]
+        other = threading.Thread(target=keeper.ask, args=(requests[0],))
+        other.start()
+        keeper.ask(requests[1])
+        other.join()
+        assert len(keeper._free) == 2
+        remove, run = spec.RemoveRequest(paths=()), base.request("/bin/true")
+        users = []
+        for request in (remove, run, remove, run):
+            keeper.ask(request)
+            users.append(keeper._free[-1][0])
+        assert users[0] is users[2]
+        assert users[1] is users[3]
+        assert users[0] is not users[1]
 
 
 def test_children_that_wait_are_few_and_end_with_the_keeper(base: Sandbox) -> None:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import hashlib
 
 EMPTY_SHA256 = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-SMALL_BYTES = 1 << 14  # so much is hashed sooner than OpenSSL is loaded, which takes 3 ms
+SMALL_BYTES = 1 << 15  # so much is hashed sooner than OpenSSL is loaded, which takes 3 ms
 _HEX = frozenset("0123456789abcdef")
 
 

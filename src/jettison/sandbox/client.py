@@ -43,7 +43,8 @@ class Keeper:
         self._closed = False
         self._lock = threading.Lock()
         self._placed: spec.AnyReply | None = None
-        self._free: list[Socket] = []  # to children that wait for another request
+        self._free: list[tuple[Socket, type[spec.Request]]] = []  # children that wait for another, and what they did
+        self._free_lock = threading.Lock()
 
     @classmethod
     def start(cls, store_root: str, isolation: str | None = None) -> Keeper:
@@ -82,7 +83,7 @@ class Keeper:
         When `cancel` is set, or `on_frame` raises, the request's whole process tree is ended first. Raises what the
         keeper failed with, Cancelled, or HostError when the keeper or the worker died.
         """
-        ours = self._waiting() if isinstance(request, spec.USUAL) and not fds else None
+        ours = self._waiting(type(request)) if isinstance(request, spec.USUAL) and not fds else None
         ours = ours or self._new(fds)
         reply: spec.AnyReply | None = None
         free = False
@@ -95,7 +96,7 @@ class Keeper:
             _end(ours)
             raise
         finally:
-            self._let_go(ours, free=free)
+            self._let_go(ours, type(request) if free else None)
         if reply is None:
             raise errors.HostError(
                 f"the process that did a {type(request).__name__} ended unexpectedly",
@@ -116,7 +117,7 @@ class Keeper:
         """Tell the keeper to end, with all that it runs; `close` waits for that."""
         self._control.close()
         while self._free:
-            self._free.pop().close()
+            self._free.pop()[0].close()
 
     def close(self) -> None:
         """End the keeper and all that it runs. May be called more than once."""
@@ -142,13 +143,16 @@ class Keeper:
         error.subject = failed.subject
         return error
 
-    def _waiting(self) -> Socket | None:
-        """A socket to a child of the keeper that waits, if there is one."""
+    def _waiting(self, kind: type[spec.Request]) -> Socket | None:
+        """A socket to a child of the keeper that waits, if there is one: the last to have done such a request, for that
+        has in its memory what it takes; else the last one.
+        """
         while True:
-            try:
-                waiting = self._free.pop()
-            except IndexError:
-                return None
+            with self._free_lock:
+                if not self._free:
+                    return None
+                alike = (place for place in reversed(range(len(self._free))) if self._free[place][1] is kind)
+                waiting, _ = self._free.pop(next(alike, -1))
             if not _says_something(waiting):
                 return waiting
             waiting.close()  # unasked: it has ended
@@ -166,10 +170,10 @@ class Keeper:
                 raise
         return ours
 
-    def _let_go(self, ours: Socket, *, free: bool) -> None:
-        """Be done with a request. `free`: who did it waits for another."""
-        if free and not self._closed and len(self._free) < _MOST_FREE:
-            self._free.append(ours)
+    def _let_go(self, ours: Socket, did: type[spec.Request] | None) -> None:
+        """Be done with a request. `did`: who did it waits for another."""
+        if did is not None and not self._closed and len(self._free) < _MOST_FREE:
+            self._free.append((ours, did))
         else:
             ours.close()
 
