@@ -1,7 +1,7 @@
 """How every command reads its arguments, as docker's commands do: Go's flags, and errors for people.
 
 Each command says what it takes, and that is read word by word. argparse did it before: its modules and its parser were
-a twentieth of a build with nothing to do (decision 28).
+a twentieth of a build with nothing to do (decision 29).
 """
 
 import os
