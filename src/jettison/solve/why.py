@@ -26,6 +26,7 @@ _SECRET = lazy(
     re.IGNORECASE,
 )
 _ADD = "add"  # of a CopyOp: it is an ADD
+_PARENTS = "parents"
 _WORDS = {
     "args": "the command",
     "path": "the path",
@@ -59,6 +60,8 @@ def reason(old: tuple[KeyPart, ...] | None, new: tuple[KeyPart, ...], inputs: tu
     own = [name for name in changed if not name.startswith((INPUT_PREFIX, FILE_PREFIX))]
     found = [_own(name, before.get(name), after.get(name)) for name in own]
     files = [_file(name, before.get(name), after.get(name)) for name in changed if name.startswith(FILE_PREFIX)]
+    if _PARENTS in own:
+        return _listed(found)  # the same files have other names then
     found += files or [_label(name, inputs) for name in changed if _is_local(name, inputs)]
     found += [_label(name, inputs) for name in changed if name.startswith(INPUT_PREFIX) and not _is_local(name, inputs)]
     return _listed(found) or GONE

@@ -78,6 +78,12 @@ def test_of_sealed_parts_a_change_is_told_and_no_value():
     assert before != sealed(parts(run("make", env={"V": "1"}), "t1"), "another key")
 
 
+def test_with_another_parents_flag_files_have_other_names():
+    before = parts(COPY, "t", "f1", "b", files={"a": "1"})
+    after = parts(msgspec.structs.replace(COPY, parents=True), "t", "f2", "b", files={"d/a": "1"})
+    assert reason(before, after, LABELS) == "--parents is new"
+
+
 def test_many_changes_are_counted():
     before = parts(COPY, "t", "f1", "b", files={f"f{number}": "1" for number in range(9)})
     after = parts(COPY, "t", "f2", "b", files={f"f{number}": "2" for number in range(9)})
