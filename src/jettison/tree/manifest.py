@@ -47,6 +47,8 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
 
 _rows_encoder = msgspec.msgpack.Encoder()
 _rows_decoder = msgspec.msgpack.Decoder(list[Row])
+_row_decoder = msgspec.msgpack.Decoder(Row)
+_ROW_START = _rows_encoder.encode(Row("", FILE)).partition(_rows_encoder.encode(""))[0]  # of an array of so many values
 _head_decoder = msgspec.json.Decoder(Head)
 
 
@@ -111,26 +113,81 @@ def _array_header(count: int) -> bytes:
     return b"\xdc" + count.to_bytes(2, "big") if count < 1 << 16 else b"\xdd" + count.to_bytes(4, "big")
 
 
-def read_rows(snapshot: str) -> list[Row]:
-    """The rows of the snapshot in that directory, in `tree.row.order`. Raises HostError for a missing, damaged one."""
+class Manifest:
+    """A manifest whose sum was right. Its rows are decoded by `rows`; of a large one, what holds for few paths is known
+    without that.
+    """
+
+    def __init__(self, path: str, data: bytes, *, escaped: bool) -> None:
+        self._path = path
+        self._data = data
+        self._escaped = escaped
+        self.count, self._start = _read_array_header(data)
+        self._searchable = not escaped and data.startswith(_ROW_START, self._start)  # as we write rows now
+
+    def rows(self) -> list[Row]:
+        """All rows, in `tree.row.order`. Raises HostError for what no manifest may hold."""
+        try:
+            rows = _rows_decoder.decode(memoryview(self._data)[_HEADER_BYTES:])
+        except msgspec.DecodeError as error:
+            raise _damaged(self._path, f"{self._path}: {error}") from None
+        if self._escaped:
+            rows = [_unescaped(row) for row in rows]
+        fault = _fault(rows)
+        if fault:
+            raise _damaged(self._path, f"{self._path} {fault}")
+        return rows
+
+    def lacks(self, path: str) -> bool:
+        """Whether no row is of `path`, told by a search for its bytes. False says nothing."""
+        try:
+            return self._searchable and self._data.find(_row_start(path), self._start) < 0
+        except UnicodeEncodeError:
+            return True  # nothing in it is escaped
+
+    def root(self) -> Row | None:
+        """The row of the root, which stands first; None where there is none."""
+        if self._searchable and not self._data.startswith(_row_start(""), self._start):
+            return None
+        end = self._start
+        while self._searchable and (end := self._data.find(_ROW_START, end + 1)) > 0:
+            try:
+                return _row_decoder.decode(memoryview(self._data)[self._start : end])
+            except msgspec.DecodeError:  # a row's beginning within a row: no value is the beginning of another one
+                continue
+        return next((row for row in self.rows()[:1] if not row.path), None)
+
+
+def read_manifest(snapshot: str) -> Manifest:
+    """The manifest of the snapshot in that directory. Raises HostError for a missing, damaged one."""
     path = f"{snapshot}/manifest"
-    data = memoryview(_read(path))
-    body = data[_HEADER_BYTES:]
-    flag = bytes(data[len(_MAGIC) : len(_MAGIC) + 1])
-    if data[: len(_MAGIC)] != _MAGIC or flag not in (_PLAIN, _ESCAPED):
+    data = _read(path)
+    body = memoryview(data)[_HEADER_BYTES:]
+    flag = data[len(_MAGIC) : len(_MAGIC) + 1]
+    if not data.startswith(_MAGIC) or flag not in (_PLAIN, _ESCAPED):
         raise _damaged(path, f"{path} is no manifest")
     if running(body, expected_bytes=len(body)).digest() != data[len(_MAGIC) + 1 : _HEADER_BYTES]:
         raise _damaged(path, f"{path} is not what was written")
-    try:
-        rows = _rows_decoder.decode(body)
-    except msgspec.DecodeError as error:
-        raise _damaged(path, f"{path}: {error}") from None
-    if flag == _ESCAPED:
-        rows = [_unescaped(row) for row in rows]
-    fault = _fault(rows)
-    if fault:
-        raise _damaged(path, f"{path} {fault}")
-    return rows
+    return Manifest(path, data, escaped=flag == _ESCAPED)
+
+
+def read_rows(snapshot: str) -> list[Row]:
+    """The rows of the snapshot in that directory, in `tree.row.order`. Raises HostError for a missing, damaged one."""
+    return read_manifest(snapshot).rows()
+
+
+def _read_array_header(data: bytes) -> tuple[int, int]:
+    """How many values the array has, and where the first begins: as `_array_header` writes it."""
+    mark = data[_HEADER_BYTES : _HEADER_BYTES + 1]
+    size = {b"\xdc": 2, b"\xdd": 4}.get(mark, 0)
+    start = _HEADER_BYTES + 1 + size
+    count = int.from_bytes(data[_HEADER_BYTES + 1 : start], "big") if size else (mark or b"\0")[0] & 0xF
+    return count, start
+
+
+def _row_start(path: str) -> bytes:
+    """How the row of `path` begins. Raises UnicodeEncodeError for one that is not UTF-8."""
+    return _ROW_START + _rows_encoder.encode(path)
 
 
 def _fault(rows: list[Row]) -> str:

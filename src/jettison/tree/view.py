@@ -7,19 +7,21 @@ inside the root.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol, Self
 
 import msgspec
 
 from jettison.base.errors import HostError, InputError
 from jettison.tree.directory import DirectoryView
-from jettison.tree.manifest import read_rows
+from jettison.tree.manifest import Manifest, read_manifest
 from jettison.tree.row import DELETED, DIR, SYMLINK, Row
 
 __all__ = ["ArchiveView", "DirectoryView", "StackView", "View", "resolve"]
 
 KEPT_ROWS = 8_000  # of manifests that were read: some megabytes
+FEW = 32  # look-ups in a manifest, before it is decoded
+SMALL_ROWS = 256  # are decoded as soon as searched
 MAX_LINKS = 255  # symlinks followed in one look-up, as the reference builder allows
 ROOT = Row("", DIR, 0o755)
 
@@ -57,21 +59,47 @@ class View(Lookup, Protocol):
         """The pattern of an ignore file that hides `path`, which does exist; None when it is not for that."""
 
 
-class _Rows(msgspec.Struct, gc=False):
-    """The rows of one snapshot by path and, once that is asked for, by parent."""
+class _Rows:
+    """The rows of one snapshot; `get` gives that of a path. A COPY asks a base for a handful, of which most are not
+    there: so a large manifest is searched for the first few, and decoded when there are more.
+    """
 
-    by_path: dict[str, Row]
-    by_parent: dict[str, list[Row]] | None = None
+    __slots__ = ("_by_parent", "_by_path", "_few", "_manifest", "count", "get")
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest: Manifest | None = manifest
+        self._by_path: dict[str, Row] = {}
+        self._by_parent: dict[str, list[Row]] | None = None
+        self._few = FEW if manifest.count > SMALL_ROWS else 0
+        self.count = manifest.count
+        self.get: Callable[[str], Row | None] = self._sought
 
     def below(self, path: str) -> list[Row]:
         """The rows directly below `path`."""
-        if self.by_parent is None:
+        if self._by_parent is None:
             index: dict[str, list[Row]] = {}
-            for child, row in self.by_path.items():
+            for child, row in self._decoded().items():
                 if child:
                     index.setdefault(child.rpartition("/")[0], []).append(row)
-            self.by_parent = index
-        return self.by_parent.get(path, [])
+            self._by_parent = index
+        return self._by_parent.get(path, [])
+
+    def _sought(self, path: str) -> Row | None:
+        self._few -= 1
+        manifest = self._manifest if self._few >= 0 else None
+        if manifest is not None and not path:
+            return manifest.root()
+        if manifest is not None and manifest.lacks(path):
+            return None
+        return self._decoded().get(path)
+
+    def _decoded(self) -> dict[str, Row]:
+        manifest = self._manifest
+        if manifest is not None:
+            self._by_path = {row.path: row for row in manifest.rows()}
+            self.get = self._by_path.get
+            self._manifest = None
+        return self._by_path
 
 
 class _Loader:
@@ -87,8 +115,8 @@ class _Loader:
         stamp = self._stamp(f"{snapshot}/manifest")
         known = self._kept.pop(snapshot, None)
         if known is None or known[0] != stamp:
-            known = stamp, _Rows({row.path: row for row in read_rows(snapshot)})
-        if len(known[1].by_path) <= KEPT_ROWS:
+            known = stamp, _Rows(read_manifest(snapshot))
+        if known[1].count <= KEPT_ROWS:
             self._kept[snapshot] = known
             self._make_room()
         return known[1]
@@ -103,34 +131,28 @@ class _Loader:
         return status.st_ino, status.st_mtime_ns, status.st_size
 
     def _make_room(self) -> None:
-        total = sum(len(rows.by_path) for _, rows in tuple(self._kept.values()))
+        total = sum(rows.count for _, rows in tuple(self._kept.values()))
         for snapshot in tuple(self._kept):
             if total <= KEPT_ROWS:
                 return
             gone = self._kept.pop(snapshot, None)
-            total -= len(gone[1].by_path) if gone is not None else 0
+            total -= gone[1].count if gone is not None else 0
 
 
 _loader = _Loader()
 
 
 class _Layer(msgspec.Struct, gc=False):
-    """One snapshot of a stack: where its bytes are, its rows by path, and the rest of what is known of them."""
+    """One snapshot of a stack: where its bytes are, and its rows."""
 
     number: int
     files: str
-    rows: dict[str, Row]
-    loaded: _Rows
+    rows: _Rows
 
     @classmethod
     def of(cls, number: int, snapshot: str) -> Self:
         """The snapshot in that directory. Raises HostError for a damaged one."""
-        loaded = _loader.load(snapshot)
-        return cls(number, f"{snapshot}/files", loaded.by_path, loaded)
-
-    def below(self, path: str) -> list[Row]:
-        """The rows directly below `path`."""
-        return self.loaded.below(path)
+        return cls(number, f"{snapshot}/files", _loader.load(snapshot))
 
 
 class StackView:
@@ -160,8 +182,8 @@ class StackView:
         """See `View`."""
         layers = self._layers_of(path)
         if len(layers) == 1:
-            return [_plain(row) for row in layers[0].below(path) if row.type != DELETED]
-        names = sorted({row.path for layer in layers for row in layer.below(path)})
+            return [_plain(row) for row in layers[0].rows.below(path) if row.type != DELETED]
+        names = sorted({row.path for layer in layers for row in layer.rows.below(path)})
         return [row for name in names if (row := self._merged(name, layers)) is not None]
 
     def children(self, path: str) -> list[str]:

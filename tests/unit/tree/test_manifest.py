@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from jettison.base.errors import HostError, InternalError
-from jettison.tree.manifest import Head, read_head, read_rows, write_head, write_rows
+from jettison.tree.manifest import Head, read_head, read_manifest, read_rows, write_head, write_rows
 from jettison.tree.row import DELETED, DIR, FILE, SYMLINK, Row
 
 ROWS = [
@@ -92,3 +92,34 @@ def test_a_newer_head_is_refused_and_unknown_fields_are_not(tmp_path):
     (tmp_path / "head").write_bytes(b"{")
     with pytest.raises(HostError, match="damaged"):
         read_head(str(tmp_path))
+
+
+# What looks like the beginning of a row, of the root's row, or of another path, within a row.
+_MARK = msgspec.msgpack.encode(Row("", FILE))[:1]
+_TRICKY = [
+    Row("", DIR, 0o755, xattrs=(("user.a", _MARK + b"\xa0\xa1d"), ("user.b", _MARK * 9)), mtime_ns=0x9E9E9E9E),
+    Row("a", DIR, implied=True),
+    Row("a/Þ", FILE, mtime_ns=0x9EA0A161),
+    Row("etc", SYMLINK, target="opt"),
+    Row("option", FILE, xattrs=(("user.a", _MARK + b"\xa3usr"),)),
+]
+_MANY = [Row(f"many/{number}", FILE) for number in range(500)]
+
+
+@pytest.mark.parametrize("more", [[], [Row("caf\udce9", FILE)]], ids=["plain", "escaped"])
+@pytest.mark.parametrize("tricky", [_TRICKY, _TRICKY[1:]], ids=["with a root", "without"])
+def test_what_is_told_without_decoding_is_what_the_rows_say(tmp_path, tricky, more):
+    rows = [*tricky, *_MANY, *more]
+    write_rows(str(tmp_path), rows)
+    manifest = read_manifest(str(tmp_path))
+    known = {row.path: row for row in manifest.rows()}
+    assert manifest.count == len(known) == len(rows)
+    assert manifest.root() == known.get("")
+    assert not any(manifest.lacks(path) for path in known)
+    assert [manifest.lacks(path) for path in ("many/500", "man", "caf\udcff")] == [not more] * 3
+
+
+def test_a_manifest_of_the_root_alone(tmp_path):
+    write_rows(str(tmp_path), ROWS[:1])
+    manifest = read_manifest(str(tmp_path))
+    assert (manifest.count, manifest.root(), manifest.lacks("a")) == (1, ROWS[0], True)

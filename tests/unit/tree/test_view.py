@@ -36,6 +36,18 @@ def names(view, path=""):
     return view.children(path)
 
 
+def test_a_large_layer_tells_the_first_paths_and_the_last_alike(tmp_path):
+    rows = [folder("opt"), *(file(f"opt/{number}", number) for number in range(1000)), Row("optional", DELETED)]
+    large = layer(tmp_path / "large", *rows, implied("usr"))
+    view = StackView((layer(tmp_path / "small", file("optional"), folder("usr")), large))
+    paths = ["", "opt", "opt/7", "op", "opt/1000", "optional", "usr", "usr/bin"]
+    first = [view.row(path) for path in paths]
+    assert first == [Row("", DIR, 0o755), rows[0], rows[8], None, None, None, folder("usr"), None]
+    assert [view.row(f"opt/{number}") for number in range(1001)] == [*rows[1:1001], None]
+    assert [view.row(path) for path in paths] == first
+    assert len(view.children("opt")) == 1000
+
+
 def test_no_layers_are_an_empty_root():
     view = StackView(())
     assert view.empty
