@@ -230,6 +230,20 @@ def test_a_file_that_may_not_be_read(ordinary_user: User, golden: Golden) -> Non
     check(golden, "context-that-is-closed", theirs.jettison("build", "closed"), theirs)
 
 
+@pytest.mark.root
+@pytest.mark.rootless
+def test_what_has_no_step_is_built_where_no_isolation_works(ordinary_user: User) -> None:
+    theirs = ordinary_user.project("no-isolation")
+    theirs.program = ("setpriv", "--no-new-privs", *theirs.program)  # so newuidmap, which maps ids, can do nothing
+    ordinary_user.base(theirs)
+    theirs.write("Dockerfile", "FROM busybox AS first\nRUN true\nFROM busybox AS second\nLABEL a=b\n")
+    words = ("build", "--progress=quiet", f"--build-context=busybox=oci-layout://{theirs.bases['busybox']}", ".")
+    assert theirs.jettison(*words, "--target=second").code == 0
+    refused = theirs.jettison(*words, "--target=first")
+    assert refused.code == 6
+    assert "no isolation works here" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
