@@ -123,6 +123,24 @@ def test_owners_and_modes_of_a_tar_stay_for_an_ordinary_user(ordinary_user: User
     assert (image.tree()["mine"]["uid"], image.tree()["mine"]["mode"]) == (1234, "0400")
 
 
+@pytest.mark.root
+@pytest.mark.rootless
+@pytest.mark.parametrize("shut", ["d", "d/a"], ids=["directory", "file"])
+def test_what_an_ordinary_user_may_not_read_is_in_no_build(ordinary_user: User, shut: str) -> None:
+    """Nor in the first one, which reads it as root of a namespace: else the next would fail where this one did not."""
+    theirs = ordinary_user.project(f"shut-{shut.replace('/', '-')}")
+    theirs.write("Dockerfile", "FROM scratch\nCOPY d /d\n")
+    theirs.write("d/a", "1")
+    ordinary_user.own(theirs.folder)
+    os.chmod(f"{theirs.context}/{shut}", 0)
+    for _ in range(2):
+        refused = theirs.build()
+        assert refused.code == 4
+        assert f"cannot read {theirs.context}/{shut}: Permission denied" in refused.stderr
+    os.chmod(f"{theirs.context}/{shut}", 0o700)
+    theirs.build().ok()
+
+
 def test_files_of_a_tar_are_cached_by_content(project: Project) -> None:
     dockerfile = "FROM busybox\nCOPY a /\nRUN echo ran >> /log\n"
     project.base()

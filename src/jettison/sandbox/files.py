@@ -37,13 +37,15 @@ def head_of(tier: Tier) -> Head:
     return Head(tier=tier.name, uid_map=maps[0], gid_map=maps[1], created_s=int(time.time()))
 
 
-def view_of(readable: spec.Readable) -> View:
-    """What a request reads, as a tree."""
+def view_of(readable: spec.Readable, tier: Tier) -> View:
+    """What a request reads, as a tree. Where we are root of a namespace of our own, we read what its user may, as the
+    driver does: else a file could be copied by one build, and not be read by the next.
+    """
     if isinstance(readable, spec.Tree):
         return StackView(readable.snapshots)
     if isinstance(readable, spec.Archive):
         return ArchiveView((readable.snapshot,))
-    return DirectoryView(readable.root, readable.ignore)
+    return DirectoryView(readable.root, readable.ignore, as_owner=bool(tier.uid_map))
 
 
 def flatten(of: spec.Readable, source: str, out: str, desk: Desk) -> str:
@@ -64,8 +66,8 @@ def _copy(request: spec.CopyRequest, desk: Desk) -> spec.Copied:
 
         return unarchive(archive, directory, disk, below=below, warn=warn)
 
-    views, began_ns = [view_of(readable) for readable in request.inputs], time.time_ns()
-    recorded = _recorded(request)
+    views, began_ns = [view_of(readable, desk.tier) for readable in request.inputs], time.time_ns()
+    recorded = _recorded(request, desk.tier)
     if recorded is not None:
         views[(request.tell or 0) - 1] = recorded
     with taping(request.pressing) as layer:
@@ -101,12 +103,14 @@ def _close(views: list[View]) -> None:
             view.close()
 
 
-def _recorded(request: spec.CopyRequest) -> RecordedView | None:
+def _recorded(request: spec.CopyRequest, tier: Tier) -> RecordedView | None:
     """The input of which is to be told what was taken."""
     if request.tell is None:
         return None
     told = request.inputs[request.tell - 1]
-    return RecordedView(told.root, told.ignore) if isinstance(told, spec.Directory) else None
+    if not isinstance(told, spec.Directory):
+        return None
+    return RecordedView(told.root, told.ignore, as_owner=bool(tier.uid_map))
 
 
 def _told(
@@ -130,8 +134,8 @@ def _read(request: spec.CopyRequest, views: list[View]) -> spec.Read | None:
     return spec.Read(input_digest(request.op, request.tell, views[request.tell - 1]).digest, ())
 
 
-def _digest(request: spec.DigestRequest, _desk: Desk) -> spec.Reply:
-    view = view_of(request.of)
+def _digest(request: spec.DigestRequest, desk: Desk) -> spec.Reply:
+    view = view_of(request.of, desk.tier)
     digest = input_digest(request.op, request.input, view).digest
     _close([view])
     return spec.Digested(digest=digest)

@@ -5,6 +5,7 @@ Every owner is 0:0. Nothing outside the directory can be reached: no symlink is 
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterable
@@ -47,6 +48,13 @@ def xattrs_of(path: str) -> tuple[tuple[str, bytes], ...]:
         return ()
 
 
+def _check_owner(status: os.stat_result) -> None:
+    """Raise PermissionError for what is ours, and may not be read by us but for a capability."""
+    needed = stat.S_IRUSR | stat.S_IXUSR if stat.S_ISDIR(status.st_mode) else stat.S_IRUSR
+    if status.st_uid == os.geteuid() and status.st_mode & needed != needed:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
 class DirectoryView:
     """The directory `root`, without what `ignore_patterns` hide; see `tree.view.View`.
 
@@ -57,8 +65,10 @@ class DirectoryView:
     linkable = False
     empty = False
 
-    def __init__(self, root: str, ignore_patterns: Iterable[str] = ()) -> None:
+    def __init__(self, root: str, ignore_patterns: Iterable[str] = (), *, as_owner: bool = False) -> None:
+        """`as_owner`: what its owner, who is us, may not read is not read, though we are root of a user namespace."""
         self.root = root
+        self._as_owner = as_owner
         patterns = tuple(ignore_patterns)
         self._matcher = IgnoreMatcher(patterns) if patterns else None
         self._real: dict[str, bool] = {"": True}
@@ -99,6 +109,8 @@ class DirectoryView:
         if not self._is_real(path):
             return []
         try:
+            if self._as_owner:
+                _check_owner(os.lstat(self.where(path)))
             with os.scandir(self.where(path)) as found:
                 entries = sorted(found, key=lambda entry: entry.name)
         except OSError as error:
@@ -123,7 +135,14 @@ class DirectoryView:
             fd = os.open(name, _FILE, dir_fd=self._open_directory(parent))
         except OSError as error:
             raise self._unreadable(path, error) from error
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
+        status = os.fstat(fd)
+        try:
+            if self._as_owner:
+                _check_owner(status)
+        except OSError as error:
+            os.close(fd)
+            raise self._unreadable(path, error) from error
+        if not stat.S_ISREG(status.st_mode):
             os.close(fd)
             raise InputError(f"/{path} changed while it was read")
         return fd

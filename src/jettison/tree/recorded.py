@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class RecordedView(DirectoryView):
     """A DirectoryView whose every answer stays the one that it gave first; and, once told, with files' digests."""
 
-    def __init__(self, root: str, ignore_patterns: Iterable[str] = ()) -> None:
-        super().__init__(root, ignore_patterns)
+    def __init__(self, root: str, ignore_patterns: Iterable[str] = (), *, as_owner: bool = False) -> None:
+        super().__init__(root, ignore_patterns, as_owner=as_owner)
         self._rows: dict[str, Row | None] = {}
         self._entries: dict[str, list[Row]] = {}
         self._children: dict[str, list[str]] = {}
