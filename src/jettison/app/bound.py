@@ -15,7 +15,6 @@ import msgspec
 from jettison.base.errors import JettisonError, UsageError
 from jettison.record.model import Warned
 from jettison.solve.ports import Emit
-from jettison.store import gc, sweep
 from jettison.store.locks import try_lock
 from jettison.store.store import Store
 
@@ -107,6 +106,8 @@ def begin(store: Store) -> None:
 
 
 def _enforce(session: Session, bound: int) -> int:
+    from jettison.store import gc, sweep  # late: hardly any build comes here
+
     store = session.store
     size = gc.cache_bytes(sweep.take_stock(store, session.sizes))
     gone = 0
