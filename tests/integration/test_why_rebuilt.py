@@ -274,6 +274,15 @@ def test_a_machine_that_has_nothing_but_a_cache_says_what_changed_since_that(tmp
     assert next(step.reason for step in fourth.result.record.steps if step.reason) == "VERSION changed"
 
 
+def test_a_name_that_no_reader_takes_costs_the_reason_and_not_the_cache(tmp_path) -> None:
+    made, place = Machines(str(tmp_path)), str(tmp_path / "cache")
+    to, of = CacheTarget(type="local", dest=place, mode="max"), CacheSource(type="local", src=place)
+    made.write(Dockerfile=f"FROM busybox\nENV {'N' * 5000}=1\nRUN echo one > /one\n")
+    made.build("first", to=to)
+    second = made.build("second", of=of)
+    assert second.ran == second.warnings == []
+
+
 def test_what_a_cache_says_of_a_stage_is_found_where_a_line_came_in(tmp_path) -> None:
     made, place = Machines(str(tmp_path)), str(tmp_path / "cache")
     to, of = CacheTarget(type="local", dest=place, mode="max"), CacheSource(type="local", src=place)

@@ -20,7 +20,7 @@ from jettison.base.errors import InternalError
 from jettison.layer.name import compressor_name
 from jettison.oci.cachedoc import (
     MAX_KEYS,
-    MAX_PARTS,
+    MOST_TOLD,
     SCHEMA,
     CachedLayer,
     CachedMount,
@@ -28,6 +28,7 @@ from jettison.oci.cachedoc import (
     CachedOrigin,
     CachedResult,
     inline_value,
+    is_origin,
 )
 from jettison.oci.documents import Descriptor
 from jettison.oci.image import LAYER_TYPES
@@ -233,7 +234,7 @@ class _Sheet:
         self._layers: list[CachedLayer] = []
         self._numbers: dict[str, int] = {}
         self._results: list[CachedResult] = []
-        self._left = MAX_PARTS
+        self._left = MOST_TOLD
 
     def add(
         self,
@@ -243,8 +244,9 @@ class _Sheet:
         made: CachedOrigin | None = None,
     ) -> None:
         """Write down a result. `cached` says what is known of a layer that no base brings."""
-        self._left -= len(made.parts) // 2 if made is not None else 0
-        made = made if self._left >= 0 else None
+        if made is not None:
+            self._left -= sum(map(len, made.parts))
+            made = made if self._left >= 0 and is_origin(made) else None
         own = frozenset(one.own)
         stack = (cached(layer) if layer in own else CachedLayer(diff_id=layer) for layer in one.result.layers)
         numbers = tuple(map(self._number, stack))

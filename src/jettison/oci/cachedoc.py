@@ -30,6 +30,7 @@ MAX_REFERENCES = 2_000_000  # of layers, by all results
 MAX_KEYS = 64  # of a result
 MAX_MOUNTS = 1_000
 MAX_PARTS = 100_000  # of keys, of all results
+MOST_TOLD = 1 << 20  # characters of what misses are explained by that a writer puts into one document
 _MAX_TEXT = 4_096
 
 
@@ -192,16 +193,15 @@ def _result_problem(result: CachedResult, layers: int) -> str:
         return "a result has a key or an id that is no digest"
     if not all(0 <= number < layers for number in result.layers):
         return f"result {result.id} names a layer that is not there"
-    if result.made is not None and not _is_origin(result):
+    if result.made is not None and not (result.keys and is_origin(result.made)):
         return f"result {result.id} comes from nowhere"
     return "" if 0 <= result.added <= len(result.layers) else f"result {result.id} adds more layers than it has"
 
 
-def _is_origin(result: CachedResult) -> bool:
-    made = result.made
-    if made is None or not result.keys or len(made.parts) % 2 or not is_digest(made.op):
-        return False
-    return all(len(text) <= _MAX_TEXT for text in (made.place, *made.parts))
+def is_origin(made: CachedOrigin) -> bool:
+    """Whether a reader takes it: what it would not take must not be written, for it refuses the whole document then."""
+    texts = (made.place, *made.parts)
+    return len(made.parts) % 2 == 0 and is_digest(made.op) and all(len(text) <= _MAX_TEXT for text in texts)
 
 
 def _mount_problem(mount: CachedMount) -> str:
