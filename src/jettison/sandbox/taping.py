@@ -21,8 +21,6 @@ class Layer:
 
 def warm() -> None:
     """Import what a layer takes, for one that is wanted of this process later."""
-    import hashlib  # noqa: F401
-
     import jettison.layer.pack  # noqa: F401
 
 
