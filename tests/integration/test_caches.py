@@ -234,3 +234,14 @@ def test_root_and_an_ordinary_user_share_a_cache(ordinary_user: User) -> None:
     own.store = os.path.join(own.folder, "fresh")
     done = own.build(f"--cache-from=type=local,src={back}", variables=epoch).ok()
     assert "DONE" not in done.stderr
+
+
+def test_what_a_min_cache_has_of_a_stage_that_runs_again_is_not_mixed_with_it(
+    machines: Machines, cache: Layout
+) -> None:
+    made = "FROM busybox AS a\nRUN cat /proc/sys/kernel/random/uuid > /made\nFROM busybox\nCOPY --from=a /made /first\n"
+    machines.write(Dockerfile=made)
+    machines.build("one", to=local(cache))
+    assert machines.build("two", of=source(cache)).ran == []
+    machines.write(Dockerfile=made + "COPY --from=a /made /second\nRUN cmp /first /second\n")
+    assert len(machines.build("three", of=source(cache)).ran) == 4

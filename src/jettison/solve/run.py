@@ -176,6 +176,9 @@ class _Solve:
             for name, defined in self._defined.items()
             if self._leader[name] == name
         }
+        while stale := self._of_earlier_runs(reads):
+            for name in stale:
+                del self._results[name]
         self._schedule = Schedule(reads, self._wanted, self._results)
         if not self._schedule.finished:
             self._executor.prepare()
@@ -225,6 +228,23 @@ class _Solve:
             if broken:
                 self._results.pop(name, None)
             below = found
+
+    def _of_earlier_runs(self, reads: Mapping[str, tuple[str, ...]]) -> list[str]:
+        """The results that stand on a step that has to run, since its own is gone: they are of an earlier run of it.
+        They are looked up by content, with what comes out, so that no image has files of two runs of one stage.
+        """
+        running: set[str] = set()
+        needed = [name for name in self._wanted if name not in self._results]
+        while needed:
+            name = needed.pop()
+            if name not in running:
+                running.add(name)
+                needed += (each for each in reads[name] if each not in self._results)
+        above = {name for name in running if not is_source(self._defined[name].step.op)}
+        for name, inputs in reads.items():
+            if not above.isdisjoint(inputs):
+                above.add(name)
+        return [name for name in self._results if name in above]
 
     def _tell_hits(self) -> None:
         """Tell of them, and that they are what stands at their places now: the next change is compared with them."""

@@ -214,6 +214,28 @@ def test_the_lineage_hangs_together_when_a_step_was_made_again_elsewhere(bench: 
     assert bench.world.executed == ["app.2"]
 
 
+@pytest.mark.parametrize("again", ["the same", "another"])
+def test_an_image_is_of_one_run_of_each_stage(bench: Bench, again: str):
+    """The stage's own result is gone, and one file of two that were copied out of it is still there."""
+    outputs = iter(("the same", again))
+    bench.world.yields["build.2"] = lambda: next(outputs)
+    stage = (
+        CONTEXT,
+        image("node"),
+        copy("build.1", "/src", "image:node", "context"),
+        run("build.2", "make", "build.1"),
+    )
+    first = (*stage, scratch(), copy("app.1", "/out", "scratch", "build.2"))
+    known = bench.solve(plan(*first))
+    for name in ("build.1", "build.2"):
+        del bench.cache.results[known.keys[name].digest]
+        bench.cache.lost.update(known.results[name].added)
+    outcome = bench.solve(plan(*first, copy("app.2", "/more", "app.1", "build.2")))
+    assert bench.world.executed[:2] == ["build.1", "build.2"]
+    assert ("app.1" in bench.world.executed) == (again == "another")
+    assert outcome.verdicts["app.1"].hit == ("content" if again == "the same" else "")
+
+
 def test_the_empty_tree_is_neither_looked_up_nor_shown(bench: Bench):
     outcome = bench.solve(plan(CONTEXT, scratch(), copy("s.1", "/", "scratch", "context")))
     assert outcome.results["scratch"].layers == ()
