@@ -15,7 +15,7 @@ from jettison.oci.reference import Reference, familiar_name
 from jettison.registry.complaint import complaint, offline_hint
 from jettison.registry.config import Endpoint
 from jettison.registry.exchange import Drain, Drained, Failed, Flow, Request, Response, ask
-from jettison.registry.flow import Call, Session, asked, followed, passing, pause, pull_scope, servers
+from jettison.registry.flow import Call, Session, asked, followed, is_final, pause, pull_scope, servers
 from jettison.registry.image import Tally
 from jettison.registry.pull import worst
 
@@ -69,7 +69,7 @@ def _fetch(session: Session, call: Call, descriptor: Descriptor, tally: Tally) -
         if problem is None:
             return
         attempt = 1 if tally.count > before else attempt + 1
-        if attempt >= call.attempts or not passing(problem):
+        if is_final(problem, attempt, call.attempts):
             raise complaint(asked(session, call), problem)
         yield from pause(attempt - 1, problem)
     raise NetworkError(f"{call.what}: {call.endpoint.host} cut the connection {MAX_RESUMPTIONS} times")

@@ -15,7 +15,7 @@ from jettison.registry.blob import skipped
 from jettison.registry.complaint import Asked, complaint
 from jettison.registry.config import Endpoint, authority
 from jettison.registry.exchange import Drain, Drained, Failed, Flow, Request, Response, ask, redacted, send
-from jettison.registry.flow import ATTEMPTS, MAX_REDIRECTS, Call, passing, pause, redirect_of, same_server
+from jettison.registry.flow import MAX_REDIRECTS, Call, is_final, pause, redirect_of, same_server
 from jettison.registry.source import Restartable
 
 MAX_BODY_BYTES = 1 << 50
@@ -53,7 +53,7 @@ def head_of(wanted: Wanted) -> Flow[Response]:
         if isinstance(answer, Response) and (answer.status == 200 or (answer.status == 304 and wanted.etag)):
             return answer
         attempt += 1
-        if attempt >= ATTEMPTS or not passing(answer):
+        if is_final(answer, attempt):
             raise _complaint(wanted, answer)
         yield from pause(attempt - 1, answer)
 
@@ -68,7 +68,7 @@ def download(wanted: Wanted, sink: Counting, head: Response | None = None) -> Fl
         if problem is None:
             return head
         attempt += 1
-        if attempt >= ATTEMPTS or not passing(problem):
+        if is_final(problem, attempt):
             raise _complaint(wanted, problem)
         yield from pause(attempt - 1, problem)
         before = sink.count

@@ -36,6 +36,7 @@ from jettison.registry.exchange import (
 MAX_REDIRECTS = 10
 ATTEMPTS = 5
 MIRROR_ATTEMPTS = 2  # there is another server to ask
+SILENT_ATTEMPTS = 2  # each takes a minute (config.Patience): who said nothing twice is not waited for any more
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
 PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -140,14 +141,17 @@ def _persistently(attempts: int, once: Callable[[], Flow[Response | Failed]]) ->
     while True:
         answer = yield from once()
         attempt += 1
-        if attempt >= attempts or not passing(answer):
+        if is_final(answer, attempt, attempts):
             return answer
         yield from pause(attempt - 1, answer)
 
 
-def passing(answer: Response | Failed) -> bool:
-    """Whether asking again may help."""
-    return answer.kind in PASSING_FAILURES if isinstance(answer, Failed) else answer.status in PASSING_STATUSES
+def is_final(answer: Response | Failed, attempt: int, attempts: int = ATTEMPTS) -> bool:
+    """Whether asking again would not help, or was tried often enough: `answer` is that of attempt number `attempt`."""
+    if isinstance(answer, Response):
+        return attempt >= attempts or answer.status not in PASSING_STATUSES
+    most = min(attempts, SILENT_ATTEMPTS) if answer.kind == "timeout" else attempts
+    return attempt >= most or answer.kind not in PASSING_FAILURES
 
 
 def pause(attempt: int, answer: Response | Failed | None = None) -> Flow[None]:

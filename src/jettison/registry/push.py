@@ -16,13 +16,12 @@ from jettison.registry.complaint import complaint
 from jettison.registry.config import Endpoint, authority
 from jettison.registry.exchange import Failed, Flow, Request, Response, redacted, send
 from jettison.registry.flow import (
-    ATTEMPTS,
     Call,
     Session,
     allowed,
     asked,
     followed,
-    passing,
+    is_final,
     patiently,
     pause,
     push_scope,
@@ -42,7 +41,7 @@ def push_blob(session: Session, reference: Reference, descriptor: Descriptor) ->
         if isinstance(answer, Response) and answer.status < 300:
             return True
         attempt += 1
-        if attempt >= ATTEMPTS or not passing(answer):
+        if is_final(answer, attempt):
             raise complaint(asked(session, call), answer)
         yield from pause(attempt - 1, answer)
 
@@ -81,7 +80,7 @@ def _has(session: Session, endpoint: Endpoint, reference: Reference, digest: str
         if isinstance(answer, Response) and (answer.status == 200 or answer.status in _ABSENT):
             return answer.status == 200
         attempt += 1
-        if attempt >= ATTEMPTS or not passing(answer):
+        if is_final(answer, attempt):
             raise complaint(asked(session, call), answer)
         yield from pause(attempt - 1, answer)
 

@@ -43,6 +43,16 @@ def test_a_server_that_stays_busy_is_given_up() -> None:
     assert setting.world.waits == [30.0] * (ATTEMPTS - 1)
 
 
+def test_a_server_that_is_silent_is_asked_once_more() -> None:
+    setting = Setting()
+    setting.registry.once(Failed(kind="timeout", detail=""))
+    assert setting.resolve().digest
+    setting.registry.overrides.append(lambda _: Failed(kind="timeout", detail=""))
+    asked = len(setting.world.urls())
+    assert "did not answer in time" in setting.fails().message
+    assert len(setting.world.urls()) - asked == 2
+
+
 @pytest.mark.parametrize("kind", ["refused", "dns", "tls", "plain"])
 def test_what_does_not_pass_is_not(kind: str) -> None:
     setting = Setting()
