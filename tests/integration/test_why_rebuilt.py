@@ -184,6 +184,19 @@ def test_no_cache_of_a_stage(two: Machines) -> None:
     assert [step.hit for step in built.result.record.steps if step.stage == "stage-1"] == ["content"]
 
 
+def test_a_stage_that_was_made_again_alone(tmp_path) -> None:
+    made = Machines(str(tmp_path))
+    stage = "FROM busybox AS build\nRUN cat /proc/sys/kernel/random/uuid > /made\n"
+    text = stage + "FROM busybox\nCOPY --from=build /made /first\n"
+    made.write(Dockerfile=text)
+    made.build("here")
+    made.build("here", no_cache=True, target="build")
+    assert reasons(made, made.build("here")) == {"stage-1": "files from stage build changed"}
+    made.write(Dockerfile=text + "COPY --from=build /made /second\nRUN cmp /first /second\n")
+    made.build("here")
+    assert reasons(made, made.build("here")) == {}
+
+
 def test_a_stage_that_is_not_built_is_told_of(two: Machines) -> None:
     built = two.build("here", no_cache_filter=("build", "Biuld"))
     assert built.warnings == ["--no-cache-filter Biuld: no stage of that name is built"]

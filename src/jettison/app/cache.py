@@ -29,7 +29,7 @@ class StoreCache:
 
     def stand(self, *entries: Entry) -> None:
         """Remember which results stand at their sites. See `solve.ports.ResultCache.stand`."""
-        results.stand(self._store.index, {each.site: (each.op_digest, _of(each.result)) for each in entries})
+        results.stand(self._store.index, {each.site: (each.op_digest, saved_of(each.result)) for each in entries})
 
     def candidates(self, op_digest: str) -> tuple[Candidate, ...]:
         """Earlier whole results of the op, newest first."""
@@ -51,16 +51,17 @@ class StoreCache:
 
 def result_of(saved: SavedResult) -> Result:
     """A result of the index as the solver has it."""
-    return Result(id=saved.id, layers=saved.layers, added=saved.added)
+    return Result(id=saved.id, layers=saved.layers, added=saved.added, inputs=saved.inputs)
 
 
 def _saved(entry: Entry) -> results.Saving:
-    candidate = SavedCandidate(entry.site, _of(entry.result), entry.keys[-1].parts)
+    candidate = SavedCandidate(entry.site, saved_of(entry.result), entry.keys[-1].parts)
     return results.Saving(tuple(key.digest for key in entry.keys), entry.op_digest, candidate)
 
 
-def _of(result: Result) -> SavedResult:
-    return SavedResult(result.id, result.layers, result.added)
+def saved_of(result: Result) -> SavedResult:
+    """A result of the solver as the index has it."""
+    return SavedResult(result.id, result.layers, result.added, result.inputs)
 
 
 def _candidate(saved: SavedCandidate) -> Candidate:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from jettison.app.cache import saved_of
 from jettison.app.elsewhere import Elsewhere
 from jettison.app.finish import Solved
 from jettison.app.images import Images, known_blob
@@ -58,7 +59,7 @@ class Chosen(msgspec.Struct, frozen=True):
     @property
     def saved(self) -> SavedResult:
         """As the index has it."""
-        return SavedResult(self.result.id, self.result.layers, self.result.added)
+        return saved_of(self.result)
 
     @property
     def own(self) -> tuple[str, ...]:

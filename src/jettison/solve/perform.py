@@ -212,7 +212,8 @@ class Performer:
             attempt.added = ()
             self._executor.discard(added)
             added = twin
-        result = Result(id=result_id(base.id, digests), layers=(*base.layers, *added), added=added)
+        made_of = _identities(inputs)
+        result = Result(id=result_id(base.id, digests), layers=(*base.layers, *added), added=added, inputs=made_of)
         return result, twin is not None
 
     def _comparable(self, defined: Defined, key: str) -> Iterator[tuple[str, ...]]:
@@ -329,4 +330,10 @@ def _base(inputs: Inputted) -> Result:
 
 def _on(inputs: Inputted, found: Result) -> Result:
     """An earlier result that fits: its layers, on what the step stands on now (equal bytes, maybe in other layers)."""
-    return Result(id=found.id, layers=(*_base(inputs).layers, *found.added), added=found.added)
+    stack = (*_base(inputs).layers, *found.added)
+    return Result(id=found.id, layers=stack, added=found.added, inputs=_identities(inputs))
+
+
+def _identities(inputs: Inputted) -> tuple[str, ...]:
+    """Of what a step reads, apart from local files."""
+    return tuple(result.id for result in inputs if result is not None)

@@ -21,12 +21,14 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     `id` is its identity: what the keys of later steps build on. `layers` is the whole stack, bottom first; `added` the
     part of it that is this step's own (empty when nothing changed). A layer id is `sha256:...` (a base's diff_id) or
-    the store's own name of a snapshot.
+    the store's own name of a snapshot. `inputs` are the identities of the results that it was made of, as far as they
+    are known: those of a cache elsewhere are not.
     """
 
     id: str
     layers: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):

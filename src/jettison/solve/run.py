@@ -211,8 +211,15 @@ class _Solve:
             self._results[name] = EMPTY
             return
         found = None if defined.key is None else self._cache.find(defined.key.digest)
-        if found is not None:
+        if found is not None and self._is_of_these(found, defined):
             self._results[name] = found
+
+    def _is_of_these(self, found: Result, defined: Defined) -> bool:
+        """Whether it was made of what its inputs are now: one of them may have been made again since (--no-cache of
+        its stage alone), and have yielded something else.
+        """
+        now = (self._results.get(self._leader.get(each, "")) for each in defined.step.inputs)
+        return not found.inputs or all(result is None or result.id in found.inputs for result in now)
 
     def _hold_together(self, lineage: tuple[str, ...]) -> None:
         """An image is its lineage's layers, so each of its results must stand on the one before. One that does not

@@ -19,11 +19,14 @@ USED_GRAIN_S = 3600  # a look-up writes only when this much has passed since the
 
 
 class SavedResult(msgspec.Struct, frozen=True, array_like=True):
-    """A result as it stands in the index: the solver's identity, its stack bottom first, and what the step added."""
+    """A result as it stands in the index: the solver's identity, its stack bottom first, what the step added, and the
+    identities of what it was made of (none in what was saved elsewhere, or before they were noted).
+    """
 
     id: str
     layers: tuple[str, ...]
     added: tuple[str, ...]
+    inputs: tuple[str, ...] = ()
 
 
 class SavedCandidate(msgspec.Struct, frozen=True, array_like=True):

@@ -236,6 +236,21 @@ def test_an_image_is_of_one_run_of_each_stage(bench: Bench, again: str):
     assert outcome.verdicts["app.1"].hit == ("content" if again == "the same" else "")
 
 
+@pytest.mark.parametrize("again", ["the same", "another"])
+def test_what_was_made_of_an_earlier_run_of_a_stage_is_not_what_its_definition_means_now(bench: Bench, again: str):
+    """The stage alone ran again, in a build of that target: what was copied out of it before is of the earlier run."""
+    outputs = iter(("the same", again))
+    bench.world.yields["build.2"] = lambda: next(outputs)
+    steps = two_stages()
+    bench.solve(plan(*steps))
+    bench.solve(plan(*steps[:4]), no_cache=True)
+    outcome = bench.solve(plan(*steps))
+    assert "build.2" not in bench.world.executed
+    assert outcome.verdicts["build.2"].hit == "definition"
+    assert ("app.1" in bench.world.executed) == (again == "another")
+    assert bench.solve(plan(*steps)).verdicts["app.1"].hit == "definition"
+
+
 def test_the_empty_tree_is_neither_looked_up_nor_shown(bench: Bench):
     outcome = bench.solve(plan(CONTEXT, scratch(), copy("s.1", "/", "scratch", "context")))
     assert outcome.results["scratch"].layers == ()
