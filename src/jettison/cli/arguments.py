@@ -32,7 +32,7 @@ class Option(Struct, frozen=True):
     key: str
     names: tuple[str, ...]
     metavar: str
-    help: str
+    about: str
     value: Any = None
     choices: tuple[str, ...] = ()
     required: bool = False
@@ -55,34 +55,34 @@ class Parser:
         self._words: list[Option] = []
         self._rest: Option | None = None
         self._absent: dict[str, str] = {}
-        self.flag("-h", "--help", help="show this text")
+        self.flag("-h", "--help", about="show this text")
 
     def option(
         self,
         *names: str,
         metavar: str,
-        help: str,  # noqa: A002 - what it is
+        about: str,
         default: str | None = None,
         choices: tuple[str, ...] = (),
     ) -> None:
         """Add an option with a value; the last one counts."""
-        self._add(Option(_key(names), names, metavar, help, default, choices))
+        self._add(Option(_key(names), names, metavar, about, default, choices))
 
-    def repeated(self, *names: str, metavar: str, help: str) -> None:  # noqa: A002 - what it is
+    def repeated(self, *names: str, metavar: str, about: str) -> None:
         """Add an option that may be given many times: its values are a list."""
-        self._add(Option(_key(names), names, metavar, help, []))
+        self._add(Option(_key(names), names, metavar, about, []))
 
-    def flag(self, *names: str, help: str) -> None:  # noqa: A002 - what it is
+    def flag(self, *names: str, about: str) -> None:
         """Add a boolean: off unless given; `--name=false` turns it off again."""
-        self._add(Option(_key(names), names, "", help, value=False))
+        self._add(Option(_key(names), names, "", about, value=False))
 
-    def word(self, key: str, metavar: str, help: str, *, required: bool, default: str | None = None) -> None:  # noqa: A002
+    def word(self, key: str, metavar: str, about: str, *, required: bool, default: str | None = None) -> None:
         """Add a word that is no option. Those that need not be given come last."""
-        self._words.append(Option(key, (), metavar, help, default, required=required))
+        self._words.append(Option(key, (), metavar, about, default, required=required))
 
-    def rest(self, key: str, metavar: str, help: str) -> None:  # noqa: A002 - what it is
+    def rest(self, key: str, metavar: str, about: str) -> None:
         """All that follows the last word is a list of words, options or not. A `--` before it is none of them."""
-        self._rest = Option(key, (), metavar, help, [])
+        self._rest = Option(key, (), metavar, about, [])
 
     def absent(self, instead: dict[str, str]) -> None:
         """Flags that docker's command has and this one has not, each with what to do instead."""
@@ -209,7 +209,7 @@ def _table(heading: str, options: list[Option]) -> str:
     lines = [heading]
     for option in options:
         names = f"  {', '.join(option.names)} {option.metavar}".rstrip() if option.names else f"  {option.metavar}"
-        first, *more = textwrap.wrap(option.help, max(terminal_width() - NAMES_COLUMNS, 30)) or [""]
+        first, *more = textwrap.wrap(option.about, max(terminal_width() - NAMES_COLUMNS, 30)) or [""]
         if len(names) > NAMES_COLUMNS - 2:
             lines.append(names)
             names = ""

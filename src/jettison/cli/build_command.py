@@ -218,46 +218,46 @@ def _parser() -> Parser:
     add = parser.option
     many = parser.repeated
     parser.word("context", "PATH", "the build context (default: the current directory)", required=False, default=".")
-    many("-t", "--tag", metavar="NAME", help="name of the image, in the local store and in what -o writes")
-    add("-f", "--file", metavar="FILE", help="the Dockerfile (default: PATH/Dockerfile; `-`: standard input)")
-    many("-o", "--output", metavar="SPEC", help="type=oci|docker|tar|local|image|cacheonly[,dest=PATH,...]")
-    add("--target", metavar="STAGE", help="the stage to build (default: the last)")
-    many("--build-arg", metavar="NAME[=VALUE]", help="value of an ARG; a bare name takes the environment's")
-    many("--build-context", metavar="NAME=SPEC", help="DIR, docker-image://REF, oci-layout://DIR[:TAG] or URL")
+    many("-t", "--tag", metavar="NAME", about="name of the image, in the local store and in what -o writes")
+    add("-f", "--file", metavar="FILE", about="the Dockerfile (default: PATH/Dockerfile; `-`: standard input)")
+    many("-o", "--output", metavar="SPEC", about="type=oci|docker|tar|local|image|cacheonly[,dest=PATH,...]")
+    add("--target", metavar="STAGE", about="the stage to build (default: the last)")
+    many("--build-arg", metavar="NAME[=VALUE]", about="value of an ARG; a bare name takes the environment's")
+    many("--build-context", metavar="NAME=SPEC", about="DIR, docker-image://REF, oci-layout://DIR[:TAG] or URL")
     many(
         "--secret",
         metavar="SPEC",
-        help="id=NAME,src=FILE or id=NAME,env=VARIABLE[,rebuild=true], for RUN --mount=type=secret",
+        about="id=NAME,src=FILE or id=NAME,env=VARIABLE[,rebuild=true], for RUN --mount=type=secret",
     )
-    many("--ssh", metavar="default|ID=PATH", help="an ssh agent's socket, or private keys, for RUN --mount=type=ssh")
-    many("--label", metavar="NAME=VALUE", help="a label of the image")
-    many("--platform", metavar="OS/ARCH", help="the platform to build for (default: this machine's)")
-    many("--cache-from", metavar="SPEC", help="use results of elsewhere: type=registry,ref=NAME or type=local,src=DIR")
-    many("--cache-to", metavar="SPEC", help="put them there: likewise, dest=DIR, type=inline, mode=max, mounts=true")
-    parser.flag("--no-cache", help="run every step")
-    many("--no-cache-filter", metavar="STAGE", help="run every step of these stages")
-    parser.flag("--pull", help="ask the registry again for every base")
-    add("--network", metavar="MODE", default="default", help="network of RUN: default (the host's), none or host")
-    many("--add-host", metavar="NAME:IP", help="a line in /etc/hosts of RUN")
-    many("--allow", metavar="ENTITLEMENT", help="network.host or security.insecure")
-    add("--shm-size", metavar="SIZE", help="size of /dev/shm in RUN (default: 64m)")
-    add("--isolation", metavar="TIER", help="root or rootless (default: what works here: `jettison doctor`)")
-    add("--jobs", metavar="N", default="0", help="steps that run at once (default: 4 a processor, at least 16)")
-    add("--iidfile", metavar="FILE", help="write the image id to FILE")
-    add("--metadata-file", metavar="FILE", help="write digests and the build record's place to FILE, as JSON")
+    many("--ssh", metavar="default|ID=PATH", about="an ssh agent's socket, or private keys, for RUN --mount=type=ssh")
+    many("--label", metavar="NAME=VALUE", about="a label of the image")
+    many("--platform", metavar="OS/ARCH", about="the platform to build for (default: this machine's)")
+    many("--cache-from", metavar="SPEC", about="use results of elsewhere: type=registry,ref=NAME or type=local,src=DIR")
+    many("--cache-to", metavar="SPEC", about="put them there: likewise, dest=DIR, type=inline, mode=max, mounts=true")
+    parser.flag("--no-cache", about="run every step")
+    many("--no-cache-filter", metavar="STAGE", about="run every step of these stages")
+    parser.flag("--pull", about="ask the registry again for every base")
+    add("--network", metavar="MODE", default="default", about="network of RUN: default (the host's), none or host")
+    many("--add-host", metavar="NAME:IP", about="a line in /etc/hosts of RUN")
+    many("--allow", metavar="ENTITLEMENT", about="network.host or security.insecure")
+    add("--shm-size", metavar="SIZE", about="size of /dev/shm in RUN (default: 64m)")
+    add("--isolation", metavar="TIER", about="root or rootless (default: what works here: `jettison doctor`)")
+    add("--jobs", metavar="N", default="0", about="steps that run at once (default: 4 a processor, at least 16)")
+    add("--iidfile", metavar="FILE", about="write the image id to FILE")
+    add("--metadata-file", metavar="FILE", about="write digests and the build record's place to FILE, as JSON")
     add(
         "--progress",
         metavar="MODE",
         default=os.environ.get("BUILDKIT_PROGRESS") or "auto",
         choices=PROGRESS,
-        help="auto, plain, tty, quiet or rawjson",
+        about="auto, plain, tty, quiet or rawjson",
     )
-    parser.flag("--check", help="look for what is legal and yet most likely not meant, and build nothing")
-    add("--call", metavar="METHOD", default="build", help="build, check, outline or targets[,format=json]")
-    parser.flag("-q", "--quiet", help="print the image id alone")
-    parser.flag("--load", help="keep the image in the local store (the default without -o)")
-    parser.flag("--push", help="not built yet")
-    parser.flag("--provenance", help="not built yet; --provenance=false is what is done")
-    parser.flag("--sbom", help="not built yet; --sbom=false is what is done")
+    parser.flag("--check", about="look for what is legal and yet most likely not meant, and build nothing")
+    add("--call", metavar="METHOD", default="build", about="build, check, outline or targets[,format=json]")
+    parser.flag("-q", "--quiet", about="print the image id alone")
+    parser.flag("--load", about="keep the image in the local store (the default without -o)")
+    parser.flag("--push", about="not built yet")
+    parser.flag("--provenance", about="not built yet; --provenance=false is what is done")
+    parser.flag("--sbom", about="not built yet; --sbom=false is what is done")
     parser.absent(flags.ABSENT)
     return parser

@@ -49,7 +49,12 @@ class Bundle:
         self.rows = rows
         self.missed: list[str] = []
 
-    def find_spec(self, name: str, path: "Sequence[str] | None" = None, target: object = None) -> ModuleSpec | None:  # noqa: ARG002
+    def find_spec(
+        self,
+        name: str,
+        path: "Sequence[str] | None" = None,
+        target: object = None,  # noqa: ARG002 - importlib's protocol has it, for reloading
+    ) -> ModuleSpec | None:
         """How to load module `name` of a package with that `path`; None if there is no row of it that is true."""
         row = self.rows.get(name)
         if row is None or not (path is None or (len(path) == 1 and path[0] == row[1])) or not is_true(row):

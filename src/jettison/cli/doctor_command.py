@@ -13,7 +13,7 @@ The exit code is 0 when RUN works here, 6 when it does not.
 def run(args: list[str]) -> int:
     """Parse, call, print."""
     parser = Parser("doctor", "[OPTIONS]", DESCRIPTION)
-    parser.flag("--json", help="print the report as JSON")
+    parser.flag("--json", about="print the report as JSON")
     given = parser.read(args)
     from jettison.app.doctor import examine
 

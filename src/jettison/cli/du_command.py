@@ -22,8 +22,8 @@ _AGES = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 def run(args: list[str]) -> int:
     """Parse, call, print."""
     parser = Parser("du", "[OPTIONS]", DESCRIPTION)
-    parser.flag("-v", "--verbose", help="show every image and every cache mount, too")
-    parser.option("--format", metavar="FORMAT", default="text", choices=FORMATS, help="text or json (bytes)")
+    parser.flag("-v", "--verbose", about="show every image and every cache mount, too")
+    parser.option("--format", metavar="FORMAT", default="text", choices=FORMATS, about="text or json (bytes)")
     given = parser.read(args)
     from jettison.app.care import store_use
 

@@ -21,8 +21,8 @@ def run(args: list[str]) -> int:
     """Parse, call, print."""
     parser = Parser("history", "[OPTIONS] [BUILD]", DESCRIPTION)
     parser.word("build", "BUILD", "which build to show", required=False)
-    parser.flag("--why", help="say of every step what changed, or which key hit")
-    parser.option("--format", metavar="FORMAT", default="text", choices=FORMATS, help="text or json")
+    parser.flag("--why", about="say of every step what changed, or which key hit")
+    parser.option("--format", metavar="FORMAT", default="text", choices=FORMATS, about="text or json")
     given = parser.read(args)
     from jettison.app.history import past_build, past_builds
 

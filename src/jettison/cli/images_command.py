@@ -12,8 +12,8 @@ DESCRIPTION = (
 def run(args: list[str]) -> int:
     """Parse, call, print."""
     parser = Parser("images", "[OPTIONS]", DESCRIPTION)
-    parser.flag("-q", "--quiet", help="print ids alone")
-    parser.flag("--json", help="print one JSON object a line")
+    parser.flag("-q", "--quiet", about="print ids alone")
+    parser.flag("--json", about="print one JSON object a line")
     given = parser.read(args)
     from jettison.app.library import stored_images
 

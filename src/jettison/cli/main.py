@@ -6,9 +6,8 @@ Each command is a page in a file of its own: parse, call, print. Nothing is impo
 import os
 import sys
 
-TYPE_CHECKING = (
-    False  # typing comes later: from the bundle, and when the collector knows that there is hardly any garbage
-)
+# typing comes later: from the bundle, and when the collector knows that there is hardly any garbage.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
@@ -126,8 +125,8 @@ def _dispatch(args: list[str]) -> int:
         raise _unknown(command)
     try:
         return _page(command)(rest)
-    except SystemExit:  # of --help, which has been shown
-        return 0
+    except SystemExit as ended:  # of --help, which has been shown; the bundle is yet to be written
+        return int(ended.code or 0)
 
 
 def _page(command: str) -> "Callable[[list[str]], int]":

@@ -32,19 +32,19 @@ _YES = ("y", "yes")
 def run(args: list[str]) -> int:
     """Parse, ask, call, print."""
     parser = Parser("prune", "[OPTIONS]", DESCRIPTION)
-    parser.flag("-a", "--all", help="remove tagged images and the records of builds, too")
+    parser.flag("-a", "--all", about="remove tagged images and the records of builds, too")
     parser.repeated(
         "--filter",
         metavar="FILTER",
-        help="until=24h: only what was last used before then; type=exec.cachemount, regular or image (type!=: not it)",
+        about="until=24h: only what was last used before then; type=exec.cachemount, regular or image (type!=: not it)",
     )
     parser.option(
         "--keep-storage",
         "--reserved-space",
         metavar="SIZE",
-        help="remove what was longest unused until the rest is no larger than SIZE, such as 10GB",
+        about="remove what was longest unused until the rest is no larger than SIZE, such as 10GB",
     )
-    parser.flag("-f", "--force", help="do not ask")
+    parser.flag("-f", "--force", about="do not ask")
     given = parser.read(args)
     until_s, kinds = chosen(given.filter, time.time())
     keep_bytes = None if given.keep_storage is None else _size(given.keep_storage)

@@ -17,8 +17,8 @@ def run(args: list[str]) -> int:
     """Parse, call, print the digest alone on standard output."""
     parser = Parser("pull", "[OPTIONS] IMAGE", DESCRIPTION)
     parser.word("image", "IMAGE", "a reference: NAME[:TAG][@DIGEST]", required=True)
-    parser.option("--platform", metavar="OS/ARCH", help="(default: this machine's)")
-    parser.flag("-q", "--quiet", help="print the digest alone")
+    parser.option("--platform", metavar="OS/ARCH", about="(default: this machine's)")
+    parser.flag("-q", "--quiet", about="print the digest alone")
     given = parser.read(args)
     _check(given.image, given.platform)
     from jettison.app.library import pull

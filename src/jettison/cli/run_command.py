@@ -82,16 +82,18 @@ def _check_ports(published: list[str]) -> None:
 def _parser() -> Parser:
     parser = Parser("run", "[OPTIONS] IMAGE [COMMAND [ARG...]]", DESCRIPTION)
     add = parser.option
-    parser.repeated("-e", "--env", metavar="NAME[=VALUE]", help="set an environment variable")
-    add("-w", "--workdir", metavar="DIR", help="the directory to start in (default: the image's)")
-    add("-u", "--user", metavar="USER", help="the user to run as (default: the image's)")
-    add("--entrypoint", metavar="PROGRAM", help="instead of the image's entrypoint; empty: none")
-    add("--network", metavar="MODE", default="host", choices=("host", "default", "none"), help="host (default) or none")
-    parser.repeated("-p", "--publish", metavar="PORT:PORT", help="accepted where both numbers agree")
-    add("--isolation", metavar="TIER", help="root or rootless (default: what works here)")
-    parser.flag("--rm", help="accepted: nothing is ever kept")
-    parser.flag("-i", "--interactive", help="accepted: standard input is always passed on")
-    parser.flag("-t", "--tty", help="accepted: a terminal is always passed on")
+    parser.repeated("-e", "--env", metavar="NAME[=VALUE]", about="set an environment variable")
+    add("-w", "--workdir", metavar="DIR", about="the directory to start in (default: the image's)")
+    add("-u", "--user", metavar="USER", about="the user to run as (default: the image's)")
+    add("--entrypoint", metavar="PROGRAM", about="instead of the image's entrypoint; empty: none")
+    add(
+        "--network", metavar="MODE", default="host", choices=("host", "default", "none"), about="host (default) or none"
+    )
+    parser.repeated("-p", "--publish", metavar="PORT:PORT", about="accepted where both numbers agree")
+    add("--isolation", metavar="TIER", about="root or rootless (default: what works here)")
+    parser.flag("--rm", about="accepted: nothing is ever kept")
+    parser.flag("-i", "--interactive", about="accepted: standard input is always passed on")
+    parser.flag("-t", "--tty", about="accepted: a terminal is always passed on")
     parser.word("image", "IMAGE", "a name or an id of the local store, or a reference to pull", required=True)
     parser.rest("args", "COMMAND", "instead of the image's CMD")
     return parser

@@ -116,8 +116,9 @@ class Keeper:
     def dismiss(self) -> None:
         """Tell the keeper to end, with all that it runs; `close` waits for that."""
         self._control.close()
-        while self._free:
-            self._free.pop()[0].close()
+        with self._free_lock:
+            while self._free:
+                self._free.pop()[0].close()
 
     def close(self) -> None:
         """End the keeper and all that it runs. May be called more than once."""
@@ -172,10 +173,11 @@ class Keeper:
 
     def _let_go(self, ours: Socket, did: type[spec.Request] | None) -> None:
         """Be done with a request. `did`: who did it waits for another."""
-        if did is not None and not self._closed and len(self._free) < _MOST_FREE:
-            self._free.append((ours, did))
-        else:
-            ours.close()
+        with self._free_lock:
+            if did is not None and not self._closed and len(self._free) < _MOST_FREE:
+                self._free.append((ours, did))
+                return
+        ours.close()
 
     def _submit(self, reply: Socket, fds: tuple[int, ...]) -> None:
         from jettison.sandbox.sockets import send_fds

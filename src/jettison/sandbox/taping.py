@@ -21,7 +21,7 @@ class Layer:
 
 def warm() -> None:
     """Import what a layer takes, for one that is wanted of this process later."""
-    import jettison.layer.pack  # noqa: F401
+    import jettison.layer.pack  # noqa: F401 - to have it in memory is the use
 
 
 @contextmanager

@@ -88,7 +88,7 @@ def stand(index: Index, standing: Mapping[str, tuple[str, SavedResult]]) -> None
     question where they are that already.
     """
     wanted = {site: (op, _encode(result)) for site, (op, result) in standing.items()}
-    marks = ",".join("?" * len(wanted))
+    marks = ",".join("?" * len(wanted))  # the values stay outside of the statement's text
     newest = f"SELECT max(seq) FROM candidates WHERE site IN ({marks}) GROUP BY site"  # noqa: S608
     rows = index.rows(f"SELECT site, op_digest, result FROM candidates WHERE seq IN ({newest})", *wanted)  # noqa: S608
     there = {site: (op, text) for site, op, text in rows}

@@ -9,13 +9,13 @@ from jettison.cli.arguments import Parser, human_bytes
 @pytest.fixture
 def parser():
     made = Parser("build", "[OPTIONS] PATH", "words")
-    made.flag("--no-cache", help="h")
-    made.flag("-q", "--quiet", help="h")
-    made.flag("-i", help="h")
-    made.option("-f", "--file", metavar="FILE", help="h")
-    made.option("--progress", metavar="MODE", help="h", default="auto", choices=("plain", "tty"))
+    made.flag("--no-cache", about="h")
+    made.flag("-q", "--quiet", about="h")
+    made.flag("-i", about="h")
+    made.option("-f", "--file", metavar="FILE", about="h")
+    made.option("--progress", metavar="MODE", about="h", default="auto", choices=("plain", "tty"))
     made.absent({"--builder": "there are none"})
-    made.repeated("-t", "--tag", metavar="NAME", help="h")
+    made.repeated("-t", "--tag", metavar="NAME", about="h")
     made.word("context", "PATH", "h", required=False, default=".")
     return made
 
@@ -75,8 +75,8 @@ def test_words_become_values(parser, args, expected):
 @pytest.fixture
 def runner():
     made = Parser("run", "IMAGE [COMMAND]", "words")
-    made.flag("--rm", help="h")
-    made.repeated("-e", "--env", metavar="NAME", help="h")
+    made.flag("--rm", about="h")
+    made.repeated("-e", "--env", metavar="NAME", about="h")
     made.word("image", "IMAGE", "h", required=True)
     made.rest("args", "COMMAND", "h")
     return made
