@@ -14,7 +14,8 @@ from jettison.planning.merge import own_name
 from jettison.record.model import StepCached
 from jettison.solve.define import Defined, define, keyed, read_local
 from jettison.solve.faults import Fault
-from jettison.solve.performed import EMPTY, Performed, Site, is_source
+from jettison.solve.known import Known
+from jettison.solve.performed import Performed, Site, is_source
 from jettison.solve.ports import Cancel, Emit, Entry, Executor, Inputs, Key, Result, ResultCache
 from jettison.solve.schedule import Schedule
 
@@ -170,15 +171,13 @@ class _Solve:
         self._schedule: Schedule
 
     def run(self, jobs: int) -> SolveOutcome:
-        self._look_up()
         reads = {
             name: tuple(self._leader[each] for each in defined.step.inputs if each in self._leader)
             for name, defined in self._defined.items()
             if self._leader[name] == name
         }
-        while stale := self._of_earlier_runs(reads):
-            for name in stale:
-                del self._results[name]
+        known = Known(self._defined, self._leader, reads, self._cache)
+        self._results = known.results(self._lineages, self._wanted, frozenset(self._forced))
         self._schedule = Schedule(reads, self._wanted, self._results)
         if not self._schedule.finished:
             self._executor.prepare()
@@ -190,68 +189,6 @@ class _Solve:
             with Crew[Performed]() as crew:
                 self._drive(crew, jobs)
         return self._outcome()
-
-    def _look_up(self) -> None:
-        """Results by definition, for all steps at once. Not for what is forced, nor for what stands on something that
-        is: it is to be compared by content, with what comes out.
-        """
-        tainted = set(self._forced)
-        for name, defined in self._defined.items():
-            if self._leader[name] != name:
-                continue
-            if any(self._leader.get(each) in tainted for each in defined.step.inputs):
-                tainted.add(name)
-            elif name not in tainted:
-                self._find(name, defined)
-        for lineage in self._lineages:
-            self._hold_together(lineage)
-
-    def _find(self, name: str, defined: Defined) -> None:
-        if isinstance(defined.step.op, ops.ScratchOp):
-            self._results[name] = EMPTY
-            return
-        found = None if defined.key is None else self._cache.find(defined.key.digest)
-        if found is not None and self._is_of_these(found, defined):
-            self._results[name] = found
-
-    def _is_of_these(self, found: Result, defined: Defined) -> bool:
-        """Whether it was made of what its inputs are now: one of them may have been made again since (--no-cache of
-        its stage alone), and have yielded something else.
-        """
-        now = (self._results.get(self._leader.get(each, "")) for each in defined.step.inputs)
-        return not found.inputs or all(result is None or result.id in found.inputs for result in now)
-
-    def _hold_together(self, lineage: tuple[str, ...]) -> None:
-        """An image is its lineage's layers, so each of its results must stand on the one before. One that does not
-        (an earlier one was made again since, or forgotten) is looked up again, by content.
-        """
-        below: Result | None = None
-        broken = False
-        for name in (self._leader[each] for each in lineage):
-            found = self._results.get(name)
-            if found is not None and below is not None:
-                broken = broken or found.layers != (*below.layers, *found.added)
-            broken = broken or found is None
-            if broken:
-                self._results.pop(name, None)
-            below = found
-
-    def _of_earlier_runs(self, reads: Mapping[str, tuple[str, ...]]) -> list[str]:
-        """The results that stand on a step that has to run, since its own is gone: they are of an earlier run of it.
-        They are looked up by content, with what comes out, so that no image has files of two runs of one stage.
-        """
-        running: set[str] = set()
-        needed = [name for name in self._wanted if name not in self._results]
-        while needed:
-            name = needed.pop()
-            if name not in running:
-                running.add(name)
-                needed += (each for each in reads[name] if each not in self._results)
-        above = {name for name in running if not is_source(self._defined[name].step.op)}
-        for name, inputs in reads.items():
-            if not above.isdisjoint(inputs):
-                above.add(name)
-        return [name for name in self._results if name in above]
 
     def _tell_hits(self) -> None:
         """Tell of them, and that they are what stands at their places now: the next change is compared with them."""
