@@ -131,6 +131,7 @@ class Index:
         with self._lock, suppress(OSError, sqlite3.Error):
             if self._has_written and os.stat(f"{self.path}-wal").st_size >= WAL_BYTES:
                 self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                # SQLite cuts the file when it is next written to from its beginning: with what the index says anyway.
                 self._db.execute("PRAGMA journal_size_limit=0")
                 self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
